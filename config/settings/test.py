@@ -1,0 +1,12 @@
+"""Settings of the test suite: real PostgreSQL and a real broker, fast hashing, no wait."""
+
+from config.settings.development import *
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+ACCOUNT_RATE_LIMITS = False
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405

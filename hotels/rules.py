@@ -1,0 +1,86 @@
+"""What each role may do: permission patterns, matched by `config.access.RoleBackend`.
+
+A pattern is `app.codename` with `*` as a wildcard. Custom codenames stand in the `Meta.permissions`
+of the model they protect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+DESK = (
+    "members.use_desk",
+    "members.view_guest",
+    "members.add_guest",
+    "members.change_guest",
+    "members.reveal_pii",
+    "members.post_stay",
+    "members.view_stay",
+    "loyalty.view_membership",
+    "loyalty.redeem_points",
+    "loyalty.view_posting",
+    "feedback.view_ticket",
+    "feedback.add_ticket",
+)
+
+ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
+    "receptionist": DESK,
+    "guest_service": (*DESK, "feedback.change_ticket", "members.view_reservation"),
+    "marketer": (
+        "members.use_desk",
+        "members.view_*",
+        "loyalty.view_*",
+        "campaigns.*",
+        "feedback.view_ticket",
+        "hotels.view_property",
+        "hotels.view_brand",
+    ),
+    "property_manager": (
+        *DESK,
+        "members.view_*",
+        "members.change_preference",
+        "members.import_guests",
+        "members.export_guests",
+        "loyalty.view_*",
+        "loyalty.adjust_points",
+        "feedback.*_ticket",
+        "feedback.view_*",
+        "campaigns.view_*",
+        "hotels.view_*",
+        "hotels.change_department",
+        "hotels.add_department",
+        "hotels.change_roomtype",
+        "hotels.add_roomtype",
+    ),
+    "group_manager": (
+        "members.*",
+        "loyalty.*",
+        "feedback.*",
+        "campaigns.*",
+        "hotels.view_*",
+        "hotels.add_*",
+        "hotels.change_*",
+        "hotels.delete_staffassignment",
+        "django_celery_beat.*",
+    ),
+    "auditor": ("*.view_*", "members.use_desk"),
+    "integration": ("members.post_stay", "members.view_guest"),
+}
+
+
+@lru_cache(maxsize=4096)
+def role_allows(role: str, permission: str) -> bool:
+    """Whether a role includes a permission such as `loyalty.redeem_points`."""
+    return any(fnmatchcase(permission, pattern) for pattern in ROLE_PERMISSIONS.get(role, ()))
+
+
+def roles_allowing(permission: str) -> list[str]:
+    """The roles that include a permission, in the order of `ROLE_PERMISSIONS`."""
+    return [role for role in ROLE_PERMISSIONS if role_allows(role, permission)]
+
+
+def allows_any(roles: Iterable[str], permission: str) -> bool:
+    """Whether any of the roles includes the permission."""
+    return any(role_allows(role, permission) for role in roles)

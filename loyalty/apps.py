@@ -1,0 +1,11 @@
+"""The programme: tiers, earning rules, the points ledger, redemption."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class LoyaltyConfig(AppConfig):
+    """Knows guests and stays; reacts to their signals in `loyalty.receivers`."""
+
+    name = "loyalty"
+    verbose_name = _("Loyalty")

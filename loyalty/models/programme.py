@@ -1,0 +1,160 @@
+"""The programme and its tiers: thresholds and benefits, each in force from a date."""
+
+from __future__ import annotations
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from hotels.models import BilingualName, Property
+from hotels.models.organisation import code_validator, currency_validator, validate_time_zone
+
+
+class Programme(BilingualName):
+    """A loyalty programme of the group and its ledger policies."""
+
+    class ExpiryRounding(models.TextChoices):
+        """To which day the end of a lot's life is moved."""
+
+        NONE = "none", _("to the day")
+        MONTH_END = "month_end", _("end of the month")
+        YEAR_END = "year_end", _("end of the year")
+
+    class ShortfallPolicy(models.TextChoices):
+        """What happens when points to be taken back were spent already."""
+
+        DEBT = "debt", _("becomes a debt that later points repay")
+        CLAMP = "clamp", _("take only what is there")
+
+    class LapsedReturnPolicy(models.TextChoices):
+        """What happens to points of a canceled redemption whose lots lapsed meanwhile."""
+
+        REOPEN = "reopen", _("open again for the days of grace")
+        FORFEIT = "forfeit", _("forfeit")
+
+    code = models.CharField(_("code"), max_length=20, unique=True, validators=[code_validator])
+    time_zone = models.CharField(
+        _("time zone"), max_length=60, default="Asia/Shanghai", validators=[validate_time_zone]
+    )
+    currency = models.CharField(
+        _("currency"),
+        max_length=3,
+        default="CNY",
+        validators=[currency_validator],
+        help_text=_("Thresholds in money and the value of a point are in this currency."),
+    )
+    number_prefix = models.CharField(_("prefix of membership numbers"), max_length=6, default="GK")
+    point_value = models.DecimalField(
+        _("value of a point"), max_digits=10, decimal_places=4, default=0, validators=[MinValueValidator(0)]
+    )
+    pending_days = models.PositiveSmallIntegerField(
+        _("days pending after check-out"), default=0, help_text=_("The dispute window; points are released after it.")
+    )
+    expiry_months = models.PositiveSmallIntegerField(
+        _("points live for months"), null=True, blank=True, help_text=_("Empty: points never expire.")
+    )
+    expiry_rounding = models.CharField(
+        _("rounded to"), max_length=10, choices=ExpiryRounding, default=ExpiryRounding.NONE
+    )
+    shortfall_policy = models.CharField(
+        _("points taken back that were spent"), max_length=10, choices=ShortfallPolicy, default=ShortfallPolicy.DEBT
+    )
+    lapsed_return_policy = models.CharField(
+        _("canceled redemption of lapsed points"),
+        max_length=10,
+        choices=LapsedReturnPolicy,
+        default=LapsedReturnPolicy.REOPEN,
+    )
+    lapsed_return_grace_days = models.PositiveSmallIntegerField(_("days of grace"), default=30)
+    qualification_months = models.PositiveSmallIntegerField(
+        _("months that count towards a tier"), default=12, validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        verbose_name = _("programme")
+        verbose_name_plural = _("programmes")
+        permissions = [
+            ("adjust_points", _("Can adjust points by hand")),
+            ("redeem_points", _("Can redeem points")),
+        ]
+
+
+class Tier(BilingualName):
+    """A level of the programme; rank 0 is where every member starts."""
+
+    programme = models.ForeignKey(Programme, models.CASCADE, related_name="tiers", verbose_name=_("programme"))
+    code = models.SlugField(_("code"), max_length=20)
+    rank = models.PositiveSmallIntegerField(_("rank"))
+
+    class Meta:
+        verbose_name = _("tier")
+        verbose_name_plural = _("tiers")
+        ordering = ["programme", "rank"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["programme", "code"],
+                name="loyalty_tier_code_unique",
+                violation_error_message=_("The programme has a tier with this code already."),
+            ),
+            models.UniqueConstraint(
+                fields=["programme", "rank"],
+                name="loyalty_tier_rank_unique",
+                violation_error_message=_("The programme has a tier with this rank already."),
+            ),
+        ]
+
+
+class TierCriteria(models.Model):
+    """What reaches a tier from a date on: any one of the given thresholds is enough."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE, related_name="criteria", verbose_name=_("tier"))
+    effective_from = models.DateField(_("effective from"))
+    min_amount = models.DecimalField(
+        _("spend of at least"), max_digits=14, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    min_stays = models.PositiveSmallIntegerField(_("stays of at least"), null=True, blank=True)
+    min_nights = models.PositiveSmallIntegerField(_("nights of at least"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("tier threshold")
+        verbose_name_plural = _("tier thresholds")
+        ordering = ["tier", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tier", "effective_from"],
+                name="loyalty_tiercriteria_day_unique",
+                violation_error_message=_("This tier has thresholds from this date already."),
+            ),
+            models.CheckConstraint(
+                condition=Q(min_amount__isnull=False) | Q(min_stays__isnull=False) | Q(min_nights__isnull=False),
+                name="loyalty_tiercriteria_some_threshold",
+                violation_error_message=_("Give at least one threshold."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tier_id} {self.effective_from}"
+
+
+class TierBenefit(BilingualName):
+    """What a tier gets, group-wide or at one property, for a half-open range of dates."""
+
+    tier = models.ForeignKey(Tier, models.CASCADE, related_name="benefits", verbose_name=_("tier"))
+    property = models.ForeignKey(
+        Property, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("only at property")
+    )
+    effective_from = models.DateField(_("effective from"))
+    effective_until = models.DateField(_("until (not included)"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("tier benefit")
+        verbose_name_plural = _("tier benefits")
+        ordering = ["tier", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(effective_until=None) | Q(effective_until__gt=F("effective_from")),
+                name="loyalty_tierbenefit_dates_ordered",
+                violation_error_message=_("The end is not after the beginning."),
+            ),
+        ]

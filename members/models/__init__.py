@@ -1,0 +1,21 @@
+"""Tables about guests, one noun a module."""
+
+from members.models.guest import Consent, Guest, GuestTag, Preference, Tag
+from members.models.identity import GuestIdentity
+from members.models.imports import ImportBatch, ImportRow
+from members.models.stay import FolioLine, Reservation, RevenueCategory, Stay
+
+__all__ = [
+    "Consent",
+    "FolioLine",
+    "Guest",
+    "GuestIdentity",
+    "GuestTag",
+    "ImportBatch",
+    "ImportRow",
+    "Preference",
+    "Reservation",
+    "RevenueCategory",
+    "Stay",
+    "Tag",
+]
