@@ -11,7 +11,7 @@ from members.models import Guest
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=SHANGHAI)
-PASSWORD = "correct-horse-battery"  # noqa: S105
+PASSWORD = "correct-horse-battery"
 
 _number = itertools.count(1)
 
