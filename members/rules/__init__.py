@@ -1,0 +1,1 @@
+"""Pure calculation about guests: names, identities, sheets."""

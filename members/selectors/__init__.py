@@ -1,0 +1,1 @@
+"""Reads of guests that span models, one noun a module."""

@@ -1,0 +1,1 @@
+"""The only writes to guests and stays, one noun a module."""
