@@ -149,6 +149,8 @@ class Stay(Visit):
     net_total = models.DecimalField(_("net total"), max_digits=14, decimal_places=2, default=0)
     currency = models.CharField(_("currency"), max_length=3)
     checked_out_at = models.DateTimeField(_("checked out at"), null=True, blank=True)
+    # What the source sent first, so that a repeat is told from a contradiction after the folio has grown.
+    content_hash = models.CharField(max_length=64, blank=True, editable=False)
 
     objects = StayQuerySet.as_manager()
 
