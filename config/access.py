@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -12,6 +14,7 @@ from django.http import HttpRequest
 
 from hotels.models import Property, User
 from hotels.rules import role_allows
+from members.services.vault import decrypt, encrypt
 
 
 class RoleBackend(BaseBackend):
@@ -33,9 +36,21 @@ class RoleBackend(BaseBackend):
         return any(role_allows(a.role, f"{app_label}.view_any") for a in user_obj.active_assignments())
 
 
-class StaffAccountAdapter(DefaultAccountAdapter):
+class StaffAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Staff accounts are made by a manager; nobody signs up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Closed: accounts come from the admin."""
         return False
+
+
+class StaffMFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """Second factors of staff; their secrets are encrypted like guests' personal data."""
+
+    def encrypt(self, text: str) -> str:
+        """The secret as stored."""
+        return base64.b64encode(encrypt(text.encode())).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The secret as used."""
+        return decrypt(base64.b64decode(encrypted_text)).decode()

@@ -1,9 +1,16 @@
 """The composition root as a Django app, so that its commands are found."""
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class ConfigConfig(AppConfig):
     """Holds settings, URLs and the commands that span all apps."""
 
     name = "config"
+
+
+class StaffAdminConfig(AdminConfig):
+    """The admin on our own site, which staff enter by role through the staff login."""
+
+    default_site = "config.admin.StaffAdminSite"

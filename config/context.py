@@ -1,8 +1,78 @@
 """What every staff page needs from the server."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from hotels.models import User
+from hotels.selectors import current_property, group_name, visible_properties
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One entry of the main navigation.
+
+    Attributes:
+        code: Stable name, for CSS classes and tests.
+        label: Text in the reader's language.
+        url: Where it leads.
+        icon: Name of the icon.
+        is_current: Whether the page shown now lies below it.
+    """
+
+    code: str
+    label: str
+    url: str
+    icon: str
+    is_current: bool
+
+
+# code, label, URL name, icon, permission
+ENTRIES = (
+    ("desk", gettext_noop("Desk"), "members:desk", "bell", "members.use_desk"),
+    ("tickets", gettext_noop("Tickets"), "feedback:tickets", "message-report", "feedback.view_ticket"),
+    ("imports", gettext_noop("Imports"), "members:imports", "upload", "members.import_guests"),
+    ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
+)
+
+
+def navigation(request: HttpRequest, user: User) -> list[NavItem]:
+    """The entries of the main navigation that the user may open; those without a page yet are left out."""
+    place = current_property(request)
+    items = []
+    for code, label, url_name, icon, permission in ENTRIES:
+        allowed = user.may_administer if permission == "admin" else user.has_perm(permission, place)
+        if not allowed:
+            continue
+        try:
+            url = reverse(url_name)
+        except NoReverseMatch:
+            continue
+        is_current = request.path == url if url == "/" else request.path.startswith(url)
+        items.append(NavItem(code, _(label), url, icon, is_current))
+    return items
 
 
 def staff_shell(request: HttpRequest) -> dict[str, object]:
-    """Context of the shell."""
-    return {}
+    """Context of the shell; nothing is read until a template uses it, and nothing for nobody.
+
+    Returns:
+        `nav` (list of `NavItem`), `properties` (those the user works for), `current_property`
+        and `group_name`.
+    """
+    user = getattr(request, "user", None)
+    if not isinstance(user, User) or not user.is_hotel_staff:
+        return {"nav": [], "properties": [], "current_property": None, "group_name": ""}
+    return {
+        "nav": SimpleLazyObject(lambda: navigation(request, cast("User", user))),
+        "properties": SimpleLazyObject(lambda: visible_properties(cast("User", user))),
+        "current_property": SimpleLazyObject(lambda: current_property(request)),
+        "group_name": SimpleLazyObject(lambda: group_name(request)),
+    }

@@ -69,6 +69,9 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "integration": ("members.post_stay", "members.view_guest"),
 }
 
+# The roles that work in the admin; the others have their pages at the desk.
+ADMIN_ROLES = frozenset({"marketer", "property_manager", "group_manager", "auditor"})
+
 
 @lru_cache(maxsize=4096)
 def role_allows(role: str, permission: str) -> bool:

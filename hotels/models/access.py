@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models.organisation import Brand, HotelGroup, Property
+from hotels.rules import ADMIN_ROLES
 
 
 class User(AbstractUser):
@@ -29,6 +30,11 @@ class User(AbstractUser):
     display_name = models.CharField(_("display name"), max_length=80, blank=True)
     language = models.CharField(_("language"), max_length=10, choices=Language, blank=True)
     shortcuts_enabled = models.BooleanField(_("keyboard shortcuts"), default=True)
+    second_factor_required = models.BooleanField(
+        _("second factor required"),
+        default=False,
+        help_text=_("The user must set up an authenticator app or a security key before anything else."),
+    )
 
     objects: ClassVar[UserManager[User]] = UserManager()
 
@@ -56,6 +62,11 @@ class User(AbstractUser):
     def is_hotel_staff(self) -> bool:
         """Whether this user works for the group: an assignment that is not an integration's."""
         return self.is_superuser or any(a.role != Role.INTEGRATION for a in self.active_assignments())
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether this user has a role that works in the admin."""
+        return self.is_superuser or any(a.role in ADMIN_ROLES for a in self.active_assignments())
 
 
 class Role(models.TextChoices):

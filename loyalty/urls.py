@@ -1,0 +1,7 @@
+"""Addresses of the staff pages of `loyalty`."""
+
+from django.urls import URLPattern
+
+app_name = "loyalty"
+
+urlpatterns: list[URLPattern] = []
