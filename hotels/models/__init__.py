@@ -1,6 +1,7 @@
 """Tables of the organisation, one noun a module."""
 
 from hotels.models.access import Role, StaffAssignment, User
+from hotels.models.api import ApiRequest
 from hotels.models.audit import AuditEntry
 from hotels.models.organisation import (
     BilingualName,
@@ -13,6 +14,7 @@ from hotels.models.organisation import (
 )
 
 __all__ = [
+    "ApiRequest",
     "AuditEntry",
     "BilingualName",
     "Brand",
