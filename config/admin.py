@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
 from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
 
 from hotels.models import User
-from hotels.views import login_redirect
+from hotels.views import safe_path
 
 
 class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
@@ -24,6 +27,5 @@ class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         """Send nobody to the staff login, and others away: there is one login with one second factor."""
         if isinstance(request.user, User):
             raise PermissionDenied
-        back = request.GET.get("next") or reverse("admin:index")
-        request.path = request.path_info = back
-        return login_redirect(request)
+        back = safe_path(request, request.GET.get("next")) or reverse("admin:index")
+        return redirect_to_login(back, resolve_url(settings.LOGIN_URL))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +27,14 @@ SENTENCES: dict[int, tuple[Promise, Promise]] = {
 }
 
 
+def _stylesheet() -> str:
+    """Address of the style sheet; empty when it was not collected, for that may be what failed."""
+    try:
+        return static("house/auth.css")
+    except ValueError:
+        return ""
+
+
 def error_response(
     request: HttpRequest, status: int, *, message: str | Promise = "", advice: str | Promise = ""
 ) -> HttpResponse:
@@ -44,6 +53,7 @@ def error_response(
         "message": message or sentence,
         "advice": advice or next_step,
         "request_id": request_id,
+        "stylesheet": _stylesheet(),
     }
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": str(context["message"]), "code": f"http_{status}"}, status=status)

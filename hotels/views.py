@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -117,4 +118,9 @@ def profile(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Your profile is saved."))
             return redirect("hotels:profile")
         status = 422
-    return render(request, "account/profile.html", {"form": form}, status=status)
+    context = {
+        "form": form,
+        "assignments": user.assignments.select_related("group", "brand", "property").order_by("pk"),
+        "has_second_factor": is_mfa_enabled(user),
+    }
+    return render(request, "account/profile.html", context, status=status)

@@ -34,6 +34,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    # For templates of allauth that say how long ago a key was used.
+    "django.contrib.humanize",
     "django_htmx",
     "template_partials",
     "csp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import uuid
 from typing import ClassVar
 
@@ -114,6 +115,11 @@ class StaffAssignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.get_role_display()}"
+
+    @builtins.property
+    def scope(self) -> HotelGroup | Brand | Property | None:
+        """Where the role holds; None while a form is half filled."""
+        return self.group or self.brand or self.property
 
     def covers(self, place: Property) -> bool:
         """Whether this assignment reaches the property (its brand must be loaded for a group scope)."""
