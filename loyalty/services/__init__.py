@@ -1,0 +1,1 @@
+"""The only writes of the programme: memberships, earning, tiers, redemptions and the points ledger."""
