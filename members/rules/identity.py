@@ -37,6 +37,8 @@ ID_CARD_LENGTH = 18
 OLD_ID_CARD_LENGTH = 15
 
 EMAIL_MAX_LENGTH = 254
+NUMBER_MAX_LENGTH = 40
+EXTERNAL_MAX_LENGTH = 80
 DOCUMENT_LENGTHS = range(4, 31)
 CN_MOBILE_LENGTH = 11
 CN_MOBILE = re.compile(r"1[3-9]\d{9}")
@@ -188,6 +190,38 @@ def _normalize_id_card(text: str) -> str:
             code="document_rounded" if text.endswith("000") else "id_card_checksum",
             message=_("The last character of this ID card number does not fit the others: a digit is wrong."),
         )
+    return text
+
+
+def guess_document_type(raw: str) -> str:
+    """The kind of document a number without a label is from: ID card, Chinese passport, or `other`."""
+    text = re.sub(r"\s", "", clean_text(raw)).upper()
+    if re.fullmatch(r"\d{17}[\dX]|\d{15}", text):
+        return ID_CARD
+    return "passport" if re.fullmatch(r"[EGDPS]\d{8}|E[A-Z]\d{7}", text) else "other"
+
+
+def normalize_membership_number(raw: str) -> str:
+    """A membership number in capitals without white space.
+
+    Raises:
+        IdentityError: `number_invalid`.
+    """
+    text = re.sub(r"\s", "", _TRAILING_ZERO.sub("", clean_text(raw))).upper()
+    if not text or len(text) > NUMBER_MAX_LENGTH or not text.isprintable():
+        raise IdentityError(code="number_invalid", message=_("This is not a membership number."))
+    return text
+
+
+def normalize_external_id(raw: str) -> str:
+    """An id of another system, which only that system may interpret: surrounding white space is cut.
+
+    Raises:
+        IdentityError: `number_invalid`.
+    """
+    text = str(raw).strip()
+    if not text or len(text) > EXTERNAL_MAX_LENGTH or not text.isprintable():
+        raise IdentityError(code="number_invalid", message=_("This is not an id of another system."))
     return text
 
 

@@ -16,8 +16,9 @@ SURNAME_READINGS = {
     "不": "fou", "重": "chong", "长": "chang", "阚": "kan", "郇": "xun", "祭": "zhai", "卜": "bu",
     "句": "gou", "隗": "wei", "牟": "mu", "佴": "nai",
 }  # fmt: skip
-# Two-character surnames whose reading the dictionary does not know.
+# Two-character surnames that the dictionary does not know, or that start with one of the above.
 COMPOUND_SURNAMES = {
+    "单于": "chan yu", "长孙": "zhang sun", "長孫": "zhang sun",
     "尉遲": "yu chi", "萬俟": "mo qi", "澹臺": "tan tai", "單于": "chan yu", "子车": "zi ju",
 }  # fmt: skip
 

@@ -1,0 +1,34 @@
+"""Guest profiles and what identifies them: the only writes to guests, identities and consents."""
+
+from members.services.guests.bulk import GuestResult, create_guests
+from members.services.guests.identities import (
+    IdentityNotFound,
+    RevealLimitReached,
+    add_identity,
+    add_membership_numbers,
+    remove_identity,
+    reveal_identity,
+)
+from members.services.guests.inputs import ConsentInput, GuestInput, GuestInputError, IdentityTaken, Problem
+from members.services.guests.profile import GuestNotFound, StaleRecord, create_guest, record_consent, update_guest
+
+__all__ = [
+    "ConsentInput",
+    "GuestInput",
+    "GuestInputError",
+    "GuestNotFound",
+    "GuestResult",
+    "IdentityNotFound",
+    "IdentityTaken",
+    "Problem",
+    "RevealLimitReached",
+    "StaleRecord",
+    "add_identity",
+    "add_membership_numbers",
+    "create_guest",
+    "create_guests",
+    "record_consent",
+    "remove_identity",
+    "reveal_identity",
+    "update_guest",
+]
