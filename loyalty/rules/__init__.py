@@ -1,0 +1,1 @@
+"""Pure calculation of the programme: no database, no clock, no settings."""

@@ -1,0 +1,246 @@
+"""One sentence for every posting, in the language of the reader.
+
+An explanation is the JSON that a posting keeps. Its `kind` is that of the posting; what else it holds
+depends on where the points came from:
+
+- a stay (`stay`, `property`, `tier`, `currency`, `parts`, `total`, `before`, and `voided` with a
+  reason) – see `loyalty.services.earning`; `parts` is the arithmetic of `loyalty.rules.earning`;
+- a redemption (`reward`, `property`, and `canceled` with a reason) – see `loyalty.services.redemptions`;
+- nothing of that: then kind, points and reason of the posting make the sentence.
+
+Names are kept as `{"zh": …, "en": …}` as they were on the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+Facts = Mapping[str, Any]
+
+
+def explain(explanation: Facts | None, *, kind: str = "", points: int | None = None, reason: str = "") -> str:
+    """Say in one sentence of the active language what a posting did and why.
+
+    Args:
+        explanation: What the posting keeps; None where it keeps nothing.
+        kind: The posting's kind, where the explanation does not name it.
+        points: The posting's signed points, where the explanation does not name them.
+        reason: The posting's reason, likewise.
+    """
+    facts: dict[str, Any] = {"kind": kind, "points": points or 0, "reason": reason, **(explanation or {})}
+    if points is not None:
+        # What the ledger posted counts: a return may have been cut where lots had lapsed.
+        facts["points"] = points
+    if "stay" in facts and facts["kind"] in {"earn", "clawback"}:
+        return _of_stay(facts)
+    if "reward" in facts and facts["kind"] in {"redeem", "refund"}:
+        return _of_reward(facts)
+    return _PLAIN.get(facts["kind"], _other)(facts)
+
+
+def name_of(names: Mapping[str, str] | None) -> str:
+    """The name in the active language; Chinese where there is no English one."""
+    if not names:
+        return ""
+    if (get_language() or "").startswith("en") and names.get("en"):
+        return names["en"]
+    return names.get("zh", "")
+
+
+def _of_stay(facts: Facts) -> str:
+    total, before, points = facts["total"], facts["before"], facts["points"]
+    values = {
+        "stay": facts["stay"]["reference"],
+        "property": name_of(facts["property"]),
+        "tier": name_of(facts.get("tier")),
+        "arithmetic": _arithmetic(facts),
+        "total": f"{total:,}",
+        "before": f"{before:,}",
+        "change": f"{abs(points):,}",
+        "reason": facts.get("reason", ""),
+    }
+    if facts.get("voided"):
+        return (
+            ngettext(
+                "Stay %(stay)s at %(property)s was voided (%(reason)s): its %(change)s point is taken back.",
+                "Stay %(stay)s at %(property)s was voided (%(reason)s): its %(change)s points are taken back.",
+                abs(points),
+            )
+            % values
+        )
+    if before == 0:
+        return (
+            ngettext(
+                "Stay %(stay)s at %(property)s as %(tier)s: %(arithmetic)s = %(total)s point.",
+                "Stay %(stay)s at %(property)s as %(tier)s: %(arithmetic)s = %(total)s points.",
+                total,
+            )
+            % values
+        )
+    if total == 0:
+        return (
+            _("Stay %(stay)s at %(property)s was refunded: %(change)s of the %(before)s points given are taken back.")
+            % values
+        )
+    if points < 0:
+        return (
+            _(
+                "Stay %(stay)s at %(property)s is now worth %(arithmetic)s = %(total)s points;"
+                " %(before)s were given, so %(change)s are taken back."
+            )
+            % values
+        )
+    return (
+        _(
+            "Stay %(stay)s at %(property)s is now worth %(arithmetic)s = %(total)s points;"
+            " %(before)s were given, so %(change)s are added."
+        )
+        % values
+    )
+
+
+def _arithmetic(facts: Facts) -> str:
+    """The sum behind the points, such as `CNY 856.00 × 1.5 (Gold weekend)`, one term for each rule."""
+    return " + ".join(_term(part, facts["currency"]) for part in facts["parts"] if part["points"]) or "0"
+
+
+def _term(part: Facts, currency: str) -> str:
+    amount, rate = Decimal(part["amount"]), Decimal(part["rate"])
+    values = {"currency": currency, "amount": f"{amount:,.2f}", "rate": part["rate"], "rule": part["name"]}
+    if amount * rate == part["points"]:
+        return _("%(currency)s %(amount)s × %(rate)s (%(rule)s)") % values
+    return _("%(currency)s %(amount)s × %(rate)s rounded down (%(rule)s)") % values
+
+
+def _of_reward(facts: Facts) -> str:
+    values = {
+        "reward": name_of(facts["reward"]),
+        "property": name_of(facts["property"]),
+        "points": f"{abs(facts['points']):,}",
+        "spent": f"{facts.get('spent', 0):,}",
+        "reason": facts.get("reason", ""),
+    }
+    if not facts.get("canceled"):
+        return (
+            ngettext(
+                "%(reward)s at %(property)s for %(points)s point.",
+                "%(reward)s at %(property)s for %(points)s points.",
+                abs(facts["points"]),
+            )
+            % values
+        )
+    if abs(facts["points"]) != facts.get("spent"):
+        return (
+            _(
+                "%(reward)s was canceled (%(reason)s): %(points)s of %(spent)s points are given back,"
+                " the others had expired meanwhile or paid a debt."
+            )
+            % values
+        )
+    return (
+        ngettext(
+            "%(reward)s was canceled (%(reason)s): %(points)s point is back where it came from.",
+            "%(reward)s was canceled (%(reason)s): %(points)s points are back where they came from.",
+            abs(facts["points"]),
+        )
+        % values
+    )
+
+
+def _plain(facts: Facts) -> dict[str, str]:
+    return {"points": f"{abs(facts['points']):,}", "reason": facts["reason"] or _("no reason given")}
+
+
+def _earn(facts: Facts) -> str:
+    if not facts["reason"]:
+        return ngettext("%(points)s point earned.", "%(points)s points earned.", facts["points"]) % _plain(facts)
+    return ngettext(
+        "%(points)s point earned: %(reason)s.", "%(points)s points earned: %(reason)s.", facts["points"]
+    ) % _plain(facts)
+
+
+def _bonus(facts: Facts) -> str:
+    return ngettext(
+        "%(points)s bonus point: %(reason)s.", "%(points)s bonus points: %(reason)s.", facts["points"]
+    ) % _plain(facts)
+
+
+def _release(facts: Facts) -> str:
+    return ngettext(
+        "%(points)s pending point can be used from now on.",
+        "%(points)s pending points can be used from now on.",
+        facts["points"],
+    ) % _plain(facts)
+
+
+def _redeem(facts: Facts) -> str:
+    if not facts["reason"]:
+        return ngettext("%(points)s point spent.", "%(points)s points spent.", abs(facts["points"])) % _plain(facts)
+    return ngettext(
+        "%(points)s point spent: %(reason)s.", "%(points)s points spent: %(reason)s.", abs(facts["points"])
+    ) % _plain(facts)
+
+
+def _refund(facts: Facts) -> str:
+    return ngettext(
+        "%(points)s point given back: %(reason)s.", "%(points)s points given back: %(reason)s.", facts["points"]
+    ) % _plain(facts)
+
+
+def _expire(facts: Facts) -> str:
+    return ngettext(
+        "%(points)s point expired unused.", "%(points)s points expired unused.", abs(facts["points"])
+    ) % _plain(facts)
+
+
+def _adjust(facts: Facts) -> str:
+    if facts["points"] < 0:
+        return ngettext(
+            "%(points)s point taken off by hand: %(reason)s.",
+            "%(points)s points taken off by hand: %(reason)s.",
+            -facts["points"],
+        ) % _plain(facts)
+    return ngettext(
+        "%(points)s point added by hand: %(reason)s.",
+        "%(points)s points added by hand: %(reason)s.",
+        facts["points"],
+    ) % _plain(facts)
+
+
+def _clawback(facts: Facts) -> str:
+    return ngettext(
+        "%(points)s point taken back: %(reason)s.", "%(points)s points taken back: %(reason)s.", abs(facts["points"])
+    ) % _plain(facts)
+
+
+def _hold(facts: Facts) -> str:
+    return ngettext("%(points)s point set aside.", "%(points)s points set aside.", abs(facts["points"])) % _plain(facts)
+
+
+def _void(facts: Facts) -> str:
+    return ngettext(
+        "%(points)s point no longer set aside.", "%(points)s points no longer set aside.", facts["points"]
+    ) % _plain(facts)
+
+
+def _other(facts: Facts) -> str:
+    return ngettext("%(points)s point: %(reason)s.", "%(points)s points: %(reason)s.", facts["points"]) % _plain(facts)
+
+
+_PLAIN: dict[str, Callable[[Facts], str]] = {
+    "earn": _earn,
+    "bonus": _bonus,
+    "release": _release,
+    "redeem": _redeem,
+    "refund": _refund,
+    "expire": _expire,
+    "adjust": _adjust,
+    "clawback": _clawback,
+    "hold": _hold,
+    "void": _void,
+}
