@@ -27,9 +27,7 @@ class EarningRuleQuerySet(models.QuerySet["EarningRule"]):
 
     def in_force(self, on_date: dt.date) -> EarningRuleQuerySet:
         """Keep the rules in force on a business date."""
-        return self.filter(
-            Q(effective_until=None) | Q(effective_until__gt=on_date), effective_from__lte=on_date
-        )
+        return self.filter(Q(effective_until=None) | Q(effective_until__gt=on_date), effective_from__lte=on_date)
 
 
 def _or_zero(field: str) -> Combinable:
@@ -43,9 +41,7 @@ class EarningRule(models.Model):
     most of the three wins: property before tier before category.
     """
 
-    programme = models.ForeignKey(
-        Programme, models.CASCADE, related_name="earning_rules", verbose_name=_("programme")
-    )
+    programme = models.ForeignKey(Programme, models.CASCADE, related_name="earning_rules", verbose_name=_("programme"))
     name = models.CharField(_("name"), max_length=120)
     tier = models.ForeignKey(
         Tier, models.CASCADE, null=True, blank=True, related_name="earning_rules", verbose_name=_("tier")

@@ -39,9 +39,7 @@ class Membership(models.Model):
         CLOSED = "closed", _("closed")
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    programme = models.ForeignKey(
-        Programme, models.PROTECT, related_name="memberships", verbose_name=_("programme")
-    )
+    programme = models.ForeignKey(Programme, models.PROTECT, related_name="memberships", verbose_name=_("programme"))
     guest = models.ForeignKey(Guest, models.PROTECT, related_name="memberships", verbose_name=_("guest"))
     number = models.CharField(_("membership number"), max_length=24, unique=True)
     tier = models.ForeignKey(Tier, models.PROTECT, related_name="memberships", verbose_name=_("tier"))
@@ -52,7 +50,12 @@ class Membership(models.Model):
         Property, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("enrolled at property")
     )
     enrolled_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("enrolled by")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("enrolled by"),
     )
 
     objects = MembershipQuerySet.as_manager()

@@ -111,7 +111,12 @@ class TierCriteria(models.Model):
     tier = models.ForeignKey(Tier, models.CASCADE, related_name="criteria", verbose_name=_("tier"))
     effective_from = models.DateField(_("effective from"))
     min_amount = models.DecimalField(
-        _("spend of at least"), max_digits=14, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+        _("spend of at least"),
+        max_digits=14,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
     )
     min_stays = models.PositiveSmallIntegerField(_("stays of at least"), null=True, blank=True)
     min_nights = models.PositiveSmallIntegerField(_("nights of at least"), null=True, blank=True)

@@ -63,9 +63,7 @@ class Redemption(models.Model):
         CANCELED = "canceled", _("canceled")
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    membership = models.ForeignKey(
-        Membership, models.PROTECT, related_name="redemptions", verbose_name=_("membership")
-    )
+    membership = models.ForeignKey(Membership, models.PROTECT, related_name="redemptions", verbose_name=_("membership"))
     reward = models.ForeignKey(Reward, models.PROTECT, related_name="redemptions", verbose_name=_("reward"))
     property = models.ForeignKey(Property, models.PROTECT, related_name="+", verbose_name=_("property"))
     points = models.PositiveIntegerField(_("points"))
