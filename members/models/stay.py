@@ -118,6 +118,12 @@ class Reservation(Visit):
         indexes = [
             models.Index(fields=["property", "arrival_date", "status"], name="members_reservation_arrival"),
             models.Index(fields=["guest", "-arrival_date"], name="members_reservation_guest"),
+            models.Index(fields=["source_reference"], name="members_reservation_reference"),
+            models.Index(
+                fields=["property", "departure_date"],
+                condition=Q(status="in_house"),
+                name="members_reservation_in_house",
+            ),
         ]
 
 
@@ -176,6 +182,7 @@ class Stay(Visit):
         indexes = [
             models.Index(fields=["guest", "-departure_date", "-id"], name="members_stay_guest"),
             models.Index(fields=["property", "departure_date"], name="members_stay_departure"),
+            models.Index(fields=["source_reference"], name="members_stay_reference"),
             models.Index(
                 fields=["property", "room_number"], condition=Q(status="in_house"), name="members_stay_in_house"
             ),

@@ -58,7 +58,7 @@ class GuestResult:
     changed: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Target:
     """A guest that rows of the batch are about."""
 
@@ -67,6 +67,7 @@ class _Target:
     primary_kinds: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     added: list[tuple[IdentityValue, bool]] = field(default_factory=list)
+    is_listed: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -187,7 +188,7 @@ class _Batch:
         if len(owners) > 1:
             return GuestResult("conflict", problems=self._conflicts(row, keys))
         if not owners:
-            target = _Target(None, dict(row.profile))
+            target = _Target(None, dict(row.profile), is_listed=True)
             self.targets.append(target)
             self._add_identities(target, row, keys)
             return target, "created", []
@@ -195,7 +196,8 @@ class _Batch:
         if not self.update_existing:
             return target, "taken", []
         changed = self._update(target, row) + self._add_identities(target, row, keys)
-        if changed and not target.is_new and target not in self.targets:
+        if changed and not target.is_listed:
+            target.is_listed = True
             self.targets.append(target)
         return target, "updated" if changed else "unchanged", changed
 
