@@ -15,6 +15,7 @@ nothing it takes nothing.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -243,3 +244,14 @@ def _lower(part: _Part, category: str, amount: Decimal) -> Decimal:
     if taken > 0:
         part.amounts[category] -= taken
     return max(taken, ZERO)
+
+
+REFERENCE_LENGTH = 80
+
+
+def ledger_reference(property_id: int, source_reference: str) -> str:
+    """Under which reference the ledger knows a stay: numbers repeat between properties."""
+    reference = f"{property_id}/{source_reference}"
+    if len(reference) <= REFERENCE_LENGTH:
+        return reference
+    return f"{property_id}/{hashlib.sha256(source_reference.encode()).hexdigest()}"[:REFERENCE_LENGTH]

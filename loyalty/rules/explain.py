@@ -13,7 +13,7 @@ Names are kept as `{"zh": …, "en": …}` as they were on the day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -244,3 +244,32 @@ _PLAIN: dict[str, Callable[[Facts], str]] = {
     "hold": _hold,
     "void": _void,
 }
+
+
+def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, currency: str) -> str:
+    """Say what is still missing for a tier; any one of the measures is enough.
+
+    Args:
+        missing: Pairs of measure (`amount`, `stays`, `nights`) and what is missing of it.
+        tier: Name of the tier.
+        currency: ISO 4217 code of the amount.
+    """
+    if any(amount <= 0 for _kind, amount in missing):
+        return _("The threshold for %(tier)s is reached.") % {"tier": tier}
+    steps = [_step(kind, amount, currency) for kind, amount in missing]
+    sentences = {
+        1: _("%(first)s more for %(tier)s."),
+        2: _("%(first)s or %(second)s more for %(tier)s."),
+        3: _("%(first)s, %(second)s or %(third)s more for %(tier)s."),
+    }
+    names = dict(zip(("first", "second", "third"), steps, strict=False))
+    return sentences[len(steps)] % {**names, "tier": tier} if steps else ""
+
+
+def _step(kind: str, amount: Decimal, currency: str) -> str:
+    if kind == "amount":
+        return _("spend of %(currency)s %(amount)s") % {"currency": currency, "amount": f"{amount:,.2f}"}
+    count = int(amount)
+    if kind == "stays":
+        return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}
+    return ngettext("%(count)s night", "%(count)s nights", count) % {"count": f"{count:,}"}

@@ -1,0 +1,136 @@
+"""Statements of a member's points: every movement, or one line for each stay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import Q
+
+from loyalty.models import Membership, Posting, SourceKey
+from loyalty.rules.earning import ledger_reference
+from loyalty.rules.explain import explain
+from members.models import Stay
+
+# Movements that follow from a stay and share its line.
+STAY_KINDS = (Posting.Kind.EARN, Posting.Kind.CLAWBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One movement of points; `posting` has its property loaded, `sentence` is in the active language."""
+
+    posting: Posting
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class StayLine:
+    """One stay and what it brought: corrections, rebates and a void are in the sum.
+
+    Attributes:
+        stay: With its property loaded.
+        points: Points of the stay as they stand now, pending ones included.
+        pending_until: Date on which the newest points of the stay are released; None if they are open.
+        sentence: Why, in the active language; empty where the stay brought nothing.
+        postings: The movements behind the line, oldest first.
+    """
+
+    stay: Stay
+    points: int = 0
+    pending_until: dt.date | None = None
+    sentence: str = ""
+    postings: list[Posting] = field(default_factory=list)
+
+
+def statement(
+    *, membership_id: int, before_seq: int | None = None, limit: int = 20, kinds: Sequence[str] = ()
+) -> list[StatementLine]:
+    """The movements of a membership's points, newest first; one query.
+
+    Args:
+        membership_id: Whose points.
+        before_seq: Continue below this entry: the `seq` of the last line of the page before.
+        limit: Lines to return.
+        kinds: Only these values of `Posting.Kind`; all of them if empty.
+    """
+    postings = Posting.objects.filter(account__membership=membership_id, account__unit="points")
+    if before_seq is not None:
+        postings = postings.filter(seq__lt=before_seq)
+    if kinds:
+        postings = postings.filter(kind__in=kinds)
+    return [
+        StatementLine(posting, sentence_of(posting))
+        for posting in postings.select_related("property").order_by("-seq")[:limit]
+    ]
+
+
+def sentence_of(posting: Posting) -> str:
+    """What a posting did and why, in one sentence of the active language."""
+    return explain(posting.explanation, kind=posting.kind, points=posting.points, reason=posting.reason)
+
+
+def stay_lines(*, membership: Membership, before: Stay | None = None, limit: int = 20) -> list[StayLine]:
+    """One line for each stay of a member, newest departure first; three queries.
+
+    Args:
+        membership: Whose stays.
+        before: Continue below this stay, the last one of the page before.
+        limit: Lines to return.
+    """
+    stays = Stay.objects.filter(guest=membership.guest_id)
+    if before is not None:
+        stays = stays.filter(
+            Q(departure_date__lt=before.departure_date) | Q(departure_date=before.departure_date, pk__lt=before.pk)
+        )
+    page = list(stays.select_related("property").order_by("-departure_date", "-pk")[:limit])
+    return points_of_stays(membership=membership, stays=page)
+
+
+def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[StayLine]:
+    """What some stays brought a member, in the order of the stays; two queries."""
+    references = {
+        stay.pk: (stay.source_system, ledger_reference(stay.property_id, stay.source_reference)) for stay in stays
+    }
+    postings = postings_by_source(programme_id=membership.programme_id, sources=list(references.values()))
+    lines = []
+    for stay in stays:
+        mine = postings.get(references[stay.pk], [])
+        newest = mine[-1] if mine else None
+        pending = [lot.release_on for posting in mine for lot in posting.lots.all() if lot.state == "pending"]
+        lines.append(
+            StayLine(
+                stay=stay,
+                points=sum(posting.points for posting in mine),
+                pending_until=max((day for day in pending if day), default=None),
+                sentence=sentence_of(newest) if newest else "",
+                postings=mine,
+            )
+        )
+    return lines
+
+
+def postings_by_source(
+    *, programme_id: int, sources: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[Posting]]:
+    """The earnings and take-backs of source documents, oldest first, with their lots.
+
+    Args:
+        programme_id: The programme.
+        sources: Pairs of source system and reference.
+    """
+    by_system: dict[str, list[str]] = defaultdict(list)
+    for system, reference in sources:
+        by_system[system].append(reference)
+    wanted = Q(reference__in=[])
+    for system, references in by_system.items():
+        wanted |= Q(system=system, reference__in=references)
+    ids = SourceKey.objects.filter(wanted, programme=programme_id, kind__in=STAY_KINDS).values_list(
+        "posting_id", flat=True
+    )
+    found: dict[tuple[str, str], list[Posting]] = defaultdict(list)
+    for posting in Posting.objects.filter(pk__in=list(ids)).prefetch_related("lots").order_by("pk"):
+        found[posting.source_system, posting.source_reference].append(posting)
+    return found
