@@ -47,6 +47,8 @@ START_SECONDS = 120
 STOP_SECONDS = 30
 NEEDED_BYTES = 200 * 1024 * 1024
 DATABASE = "guike"
+THROWAWAY_PREFIX = "guike-servers-"
+SWEEP_SECONDS = 600
 
 POSTGRES_SETTINGS = {
     "listen_addresses": HOST,
@@ -250,16 +252,13 @@ def free_port() -> int:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    lock = (folder / "lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        message = f"The demo is running already on the data in {folder}: stop that one first."
-        raise EmbeddedError(message) from None
-    try:
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"The demo is running already on the data in {folder}: stop that one first."
+            raise EmbeddedError(message) from None
         yield
-    finally:
-        lock.close()
 
 
 # PostgreSQL
@@ -520,10 +519,20 @@ def servers(folder: Path, *, throwaway: bool = False) -> Iterator[Servers]:
         yield Servers(postgres, valkey)
 
 
+def _sweep() -> None:
+    """Delete what killed runs left in the temporary folder; those still running hold their lock."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{THROWAWAY_PREFIX}*"):
+        with suppress(OSError, EmbeddedError):
+            if (folder / "lock").exists() and time.time() - folder.stat().st_mtime > SWEEP_SECONDS:
+                with _only_one(folder):
+                    shutil.rmtree(folder)
+
+
 @contextmanager
 def throwaway_servers() -> Iterator[Servers]:
     """Both servers in a temporary folder that is deleted at the end, whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix="guike-"))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=THROWAWAY_PREFIX))
     try:
         folder.chmod(0o755)
         with servers(folder, throwaway=True) as running:
