@@ -48,6 +48,8 @@ class ImportBatch(models.Model):
     # Column number (as a string) → field name of `members.rules.headers.FIELDS`.
     mapping = models.JSONField(_("columns"), default=dict)
     headers = models.JSONField(_("header row"), default=list)
+    # For each column a few cells of the first rows, personal numbers masked.
+    samples = models.JSONField(_("samples"), default=list)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.UPLOADED)
     failure = models.CharField(_("failure"), max_length=300, blank=True)
     row_count = models.PositiveIntegerField(_("rows"), default=0)
@@ -100,7 +102,7 @@ class ImportRow(models.Model):
     # encrypted like an identity.
     cells = models.BinaryField(editable=False)
     action = models.CharField(_("action"), max_length=10, choices=Action)
-    # List of {"column": header, "field": name, "code": stable code, "message": text in English msgid}.
+    # List of {"column": header, "field": name, "code": stable code, "message": English msgid, "params": {…}}.
     errors = models.JSONField(_("errors"), default=list)
     guest = models.ForeignKey(
         Guest, models.SET_NULL, null=True, blank=True, related_name="import_rows", verbose_name=_("guest")

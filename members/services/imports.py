@@ -1,0 +1,683 @@
+"""Bringing a file of guests in: upload, choice of columns, check, apply.
+
+A file is kept encrypted until it is applied or given up. The check reads every row and says what applying
+would do, without writing a guest. Check and apply run in the background in chunks, each one transaction that
+writes the guests, marks their rows and moves the progress; a worker that dies loses nothing and repeats
+nothing. At any time rows = new + changed + unchanged + wrong once the check is through.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import OperationalError, connection, transaction
+from django.db.models import DateTimeField, ExpressionWrapper, Q
+from django.db.models.functions import Now
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from hotels.models import AuditEntry, Property, User
+from hotels.services.audit import record_audit
+from members.models import ImportBatch, ImportRow, Preference
+from members.rules.cells import CellError, GuestRow, read_row
+from members.rules.headers import FIELDS, IDENTIFYING, guess_columns
+from members.rules.sheets import Cell, SheetError, as_text, open_sheet
+from members.services import vault
+from members.services.guests import GuestInput, GuestResult, create_guests
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+Status = ImportBatch.Status
+Action = ImportRow.Action
+
+CHUNK_ROWS = 500
+SAMPLE_ROWS = 3
+# How long a worker may be silent before another one takes the batch over.
+LEASE = dt.timedelta(seconds=60)
+# An import this small is checked and applied at once, without a worker.
+SMALL_ROWS = 300
+OPEN_STATUSES = (Status.UPLOADED, Status.CHECKING, Status.CHECKED, Status.APPLYING)
+RUNNING_STATUSES = (Status.CHECKING, Status.APPLYING)
+ACTION_OF_STATUS = {
+    "created": Action.CREATE,
+    "updated": Action.UPDATE,
+    "unchanged": Action.UNCHANGED,
+    "taken": Action.UNCHANGED,
+    "conflict": Action.ERROR,
+    "invalid": Action.ERROR,
+}
+COUNT_OF_ACTION = {
+    Action.CREATE: "create_count",
+    Action.UPDATE: "update_count",
+    Action.UNCHANGED: "unchanged_count",
+    Action.ERROR: "error_count",
+}
+ALLERGY = re.compile(r"过敏|過敏|allerg", re.IGNORECASE)
+NO_ALLERGY = re.compile(r"(?:无|無|没有|不|未)\S{0,3}(?:过敏|過敏)|no (?:known )?allerg|not allerg", re.IGNORECASE)
+LONG_NUMBER = re.compile(r"(?<=[0-9A-Za-z]{3})[0-9A-Za-z](?=[0-9A-Za-z]{2,})")
+
+
+class ImportRefused(Exception):
+    """The import cannot go on like this; nothing was written.
+
+    Attributes:
+        code: Stable name of the reason.
+        template: Translatable sentence.
+    """
+
+    def __init__(self, *, code: str, message: StrOrPromise) -> None:
+        super().__init__(code)
+        self.code = code
+        self.template = message
+
+    @property
+    def message(self) -> str:
+        """The sentence in the active language."""
+        return str(self.template)
+
+
+class ColumnsWrong(Exception):
+    """The choice of columns cannot be used.
+
+    Attributes:
+        errors: Position of the column (None for the file) → translatable sentence.
+    """
+
+    code = "columns_wrong"
+
+    def __init__(self, errors: Mapping[int | None, StrOrPromise]) -> None:
+        super().__init__(", ".join(str(key) for key in errors))
+        self.errors = dict(errors)
+
+
+class _LeaseLost(Exception):
+    """The batch was canceled, or another worker took it over."""
+
+
+def start_import(
+    *, actor: User | None, now: dt.datetime, place: Property, file_name: str, file: BinaryIO
+) -> ImportBatch:
+    """Take a file in: read it whole, keep it encrypted, guess its columns.
+
+    Args:
+        actor: Who imports; None for the system.
+        now: Aware instant.
+        place: The property that the guests are enrolled at.
+        file_name: As the user knows it.
+        file: Seekable binary file.
+
+    Raises:
+        SheetError: The file cannot be read; nothing is kept. See `members.rules.sheets`, and `too_large`,
+            `header_missing`.
+    """
+    size = file.seek(0, io.SEEK_END)
+    if size > settings.GUIKE_IMPORT_MAX_BYTES:
+        raise SheetError(
+            code="too_large",
+            message=_("The file has %(size)d MB; at most %(limit)d MB can be read. Split it into several files."),
+            size=size // 1024**2,
+            limit=settings.GUIKE_IMPORT_MAX_BYTES // 1024**2,
+        )
+    file.seek(0)
+    sheet = open_sheet(file)
+    columns = guess_columns(sheet.headers)
+    if not any(column.field or column.known_as for column in columns) and any(
+        sum(map(str.isdigit, header)) > 6  # noqa: PLR2004 - a phone or a document number, not a title
+        for header in sheet.headers
+    ):
+        raise SheetError(
+            code="header_missing",
+            message=_("The first row is not a header. Put a row with the names of the columns on top."),
+        )
+    samples: list[list[Cell]] = []
+    row_count = 0
+    for _number, cells in sheet.rows:
+        row_count += 1
+        if len(samples) < SAMPLE_ROWS:
+            samples.append(cells)
+    file.seek(0)
+    content = file.read()
+    batch = ImportBatch(
+        property=place,
+        file_name=file_name[:200],
+        file_sha256=hashlib.sha256(content).hexdigest(),
+        encoding=sheet.encoding,
+        headers=sheet.headers,
+        samples=[
+            [mask_cell(as_text(cells[column.index])) if column.index < len(cells) else "" for cells in samples]
+            for column in columns
+        ],
+        mapping={str(column.index): column.field for column in columns if column.field},
+        row_count=row_count,
+        created_by=actor,
+    )
+    batch.file.save(f"{batch.public_id}.bin", ContentFile(vault.encrypt(content)), save=False)
+    try:
+        with transaction.atomic():
+            batch.save()
+            _audit(batch, actor=actor, now=now, action="import.uploaded", after={"rows": row_count})
+    except BaseException:
+        batch.file.delete(save=False)
+        raise
+    return batch
+
+
+def mask_cell(text: str) -> str:
+    """A cell as a page shows it: long numbers and addresses keep their ends only."""
+    if "@" in text:
+        return f"{text[:1]}***@{text.rpartition('@')[2]}"[:40]
+    if sum(map(str.isdigit, text)) > 5:  # noqa: PLR2004
+        text = LONG_NUMBER.sub("*", text)
+    return text[:40]
+
+
+@transaction.atomic
+def choose_columns(*, actor: User | None, now: dt.datetime, batch_id: int, mapping: Mapping[int, str]) -> ImportBatch:
+    """Settle which column holds what, and have the file checked.
+
+    Args:
+        actor: Who chooses.
+        now: Aware instant.
+        batch_id: The import.
+        mapping: Position of a column → field of `members.rules.headers.FIELDS`; other columns are left out.
+
+    Raises:
+        ColumnsWrong: No name, nothing to find a guest by, or a field given twice.
+        ImportRefused: `not_open`: it is running, applied or canceled.
+    """
+    batch = _locked(batch_id, Status.UPLOADED, Status.CHECKED)
+    chosen = {index: name for index, name in mapping.items() if name in FIELDS and 0 <= index < len(batch.headers)}
+    errors: dict[int | None, StrOrPromise] = {}
+    seen: set[str] = set()
+    for index, name in chosen.items():
+        if name in seen:
+            errors[index] = _("Another column holds this already. Choose one of the two.")
+        seen.add(name)
+    if "name" not in seen:
+        errors[None] = _("Choose the column that holds the guest's name.")
+    elif not seen & IDENTIFYING:
+        errors[None] = _(
+            "Choose a column with a phone, e-mail, document or membership number, so that guests can be found again."
+        )
+    if errors:
+        raise ColumnsWrong(errors)
+    batch.rows.all().delete()
+    batch.mapping = {str(index): name for index, name in chosen.items()}
+    batch.claimed_until = None
+    _reset(batch, Status.CHECKING, now)
+    batch.save()
+    _audit(batch, actor=actor, now=now, action="import.checked", after={"columns": batch.mapping})
+    return batch
+
+
+@transaction.atomic
+def approve_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> ImportBatch:
+    """Have a checked file applied; a second call changes nothing.
+
+    Raises:
+        ImportRefused: `not_open`, or `nothing_to_import`: every row is wrong or known already.
+    """
+    batch = _locked(batch_id, Status.CHECKED, Status.APPLYING, Status.APPLIED)
+    if batch.status != Status.CHECKED:
+        return batch
+    if not batch.create_count + batch.update_count:
+        raise ImportRefused(
+            code="nothing_to_import", message=_("There is nothing to import: no row is new or changed.")
+        )
+    batch.status = Status.APPLYING
+    batch.started_at = now
+    batch.done_count = batch.error_count
+    batch.claimed_until = None
+    batch.save(update_fields=["status", "started_at", "done_count", "claimed_until"])
+    _audit(
+        batch,
+        actor=actor,
+        now=now,
+        action="import.approved",
+        after={"create": batch.create_count, "update": batch.update_count, "wrong": batch.error_count},
+    )
+    return batch
+
+
+def cancel_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> ImportBatch:
+    """Stop an import; what was applied stays, and its report says how far it came.
+
+    Raises:
+        ImportRefused: `not_open`: it is applied already.
+    """
+    with transaction.atomic():
+        batch = _locked(batch_id, *OPEN_STATUSES, Status.CANCELED)
+        if batch.status == Status.CANCELED:
+            return batch
+        before = batch.status
+        batch.status = Status.CANCELED
+        batch.finished_at = now
+        batch.claimed_until = None
+        batch.save(update_fields=["status", "finished_at", "claimed_until"])
+        _audit(batch, actor=actor, now=now, action="import.canceled", before={"status": before})
+        transaction.on_commit(lambda: _delete_file(batch))
+    return batch
+
+
+def run_import(*, batch_id: int, now: dt.datetime) -> bool:
+    """Check or apply a batch to its end, unless another worker is at it.
+
+    Safe to call at any time and any number of times; a batch left by a dead worker is taken over when
+    its lease ends.
+
+    Args:
+        batch_id: The import.
+        now: Aware instant that guests and audit entries are dated with.
+
+    Returns:
+        Whether this call did the work.
+    """
+    free = Q(claimed_until=None) | Q(claimed_until__lt=Now())
+    claimed = ImportBatch.objects.filter(free, pk=batch_id, status__in=RUNNING_STATUSES)
+    if not claimed.update(claimed_until=Now() + LEASE):
+        return False
+    batch = ImportBatch.objects.select_related("property__brand", "created_by").get(pk=batch_id)
+    if batch.claimed_until is None:
+        return False
+    run = _Run(batch=batch, now=now, lease=batch.claimed_until)
+    try:
+        run.check() if batch.status == Status.CHECKING else run.apply()
+    except _LeaseLost:
+        return False
+    except OperationalError:
+        # The database went away: the batch waits for its lease to end and goes on where it stood.
+        raise
+    except Exception as error:
+        ImportBatch.objects.filter(pk=batch_id, claimed_until=run.lease).update(
+            status=Status.FAILED, failure=f"fault: {type(error).__name__}", finished_at=Now(), claimed_until=None
+        )
+        raise
+    return True
+
+
+def due_imports(*, limit: int = 20) -> list[int]:
+    """Imports that wait for a worker, or whose worker fell silent."""
+    free = Q(claimed_until=None) | Q(claimed_until__lt=Now())
+    return list(
+        ImportBatch.objects.filter(free, status__in=RUNNING_STATUSES)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:limit]
+    )
+
+
+def read_cells(row: ImportRow) -> list[Cell]:
+    """The cells of a row as they stood in the file."""
+    cells: list[Cell] = json.loads(vault.decrypt(row.cells))
+    return cells
+
+
+@dataclass
+class _Run:
+    """One worker's work on one batch."""
+
+    batch: ImportBatch
+    now: dt.datetime
+    lease: dt.datetime
+    # Where a phone, address, document or number stood first in the file: kind and normal form → row.
+    first_rows: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Read every row, say what it would do, keep it encrypted."""
+        try:
+            rows = self._read_file()
+        except (SheetError, OSError, vault.UnreadableCiphertext) as error:
+            with self._chunk():
+                self.batch.status = Status.FAILED
+                self.batch.failure = f"file_unreadable: {type(error).__name__}"
+                self.batch.finished_at = self.now
+            return
+        with self._chunk():
+            # A worker that died left some rows behind.
+            self.batch.rows.all().delete()
+            _reset(self.batch, Status.CHECKING, self.batch.started_at or self.now)
+            self.batch.row_count = len(rows)
+        for chunk in _batched(rows):
+            with self._chunk():
+                self._check_rows(chunk)
+        with self._chunk():
+            self.batch.status = Status.CHECKED
+
+    def apply(self) -> None:
+        """Write the guests of all rows that are right."""
+        last_row = 0
+        while True:
+            with self._chunk():
+                rows = list(
+                    self.batch.rows.filter(applied_at=None, row_number__gt=last_row)
+                    .exclude(action=Action.ERROR)
+                    .order_by("row_number")[:CHUNK_ROWS]
+                )
+                if not rows:
+                    self.batch.status = Status.APPLIED
+                    self.batch.finished_at = self.now
+                    self._audit_end()
+                    transaction.on_commit(lambda: _delete_file(self.batch))
+                    return
+                self._apply_rows(rows)
+                last_row = rows[-1].row_number
+
+    @contextmanager
+    def _chunk(self) -> Iterator[None]:
+        """One transaction that holds the batch, renews the lease and saves the progress.
+
+        The batch is locked first, so that a cancel waits for the chunk and a worker that lost its lease
+        to another one stops before it writes.
+        """
+        renewed = ExpressionWrapper(Now() + LEASE, output_field=DateTimeField())
+        with transaction.atomic():
+            held = list(
+                ImportBatch.objects.select_for_update(no_key=True)
+                .filter(pk=self.batch.pk, claimed_until=self.lease, status__in=RUNNING_STATUSES)
+                .values_list(renewed, flat=True)
+            )
+            if not held:
+                raise _LeaseLost
+            self.batch.claimed_until = held[0]
+            yield
+            if self.batch.status not in RUNNING_STATUSES:
+                self.batch.claimed_until = None
+            self.batch.save()
+        self.lease = held[0]
+
+    def _read_file(self) -> list[tuple[int, list[Cell]]]:
+        with self.batch.file.open("rb") as stored:
+            content = vault.decrypt(stored.read())
+        return list(open_sheet(io.BytesIO(content)).rows)
+
+    def _read_row(self, cells: Sequence[Cell]) -> GuestRow:
+        columns = {name: int(index) for index, name in self.batch.mapping.items()}
+        row = read_row(
+            cells,
+            columns,
+            today=self.batch.property.local_date(self.now),
+            is_workbook=self.batch.encoding in {"xlsx", "xls"},
+            region=self.batch.property.country,
+        )
+        if len(cells) > len(self.batch.headers) and self.batch.encoding not in {"xlsx", "xls"}:
+            row.errors.append(
+                CellError("", "too_many_cells", _("The row has more cells than the header; a comma may be too many."))
+            )
+        return row
+
+    def _check_rows(self, chunk: Sequence[tuple[int, list[Cell]]]) -> None:
+        read = [self._read_row(cells) for _number, cells in chunk]
+        for (number, _cells), row in zip(chunk, read, strict=True):
+            self._refuse_repetition(number, row)
+        results = self._write_guests(read, dry_run=True)
+        staged = []
+        for (number, cells), row, (action, errors, _guest_id) in zip(chunk, read, results, strict=True):
+            staged.append(
+                ImportRow(
+                    batch=self.batch,
+                    row_number=number,
+                    cells=vault.encrypt(json.dumps(cells, ensure_ascii=False).encode()),
+                    action=action,
+                    errors=self._stored(errors or row.errors),
+                )
+            )
+            self._count(action)
+        _copy_rows(staged)
+        self.batch.done_count += len(staged)
+
+    def _apply_rows(self, rows: Sequence[ImportRow]) -> None:
+        read = [self._read_row(read_cells(row)) for row in rows]
+        results = self._write_guests(read, dry_run=False)
+        for row, (action, errors, guest_id) in zip(rows, results, strict=True):
+            self._count(Action(row.action), -1)
+            self._count(action)
+            row.action = action
+            row.errors = self._stored(errors)
+            row.guest_id = guest_id
+            if action != Action.ERROR:
+                row.applied_at = self.now
+                # Nothing reads the cells any more, so the personal data in them goes.
+                row.cells = b""
+        _update_rows(rows)
+        self.batch.done_count += len(rows)
+
+    def _refuse_repetition(self, number: int, row: GuestRow) -> None:
+        """A second row about the same guest would quietly overwrite the first."""
+        for name, value in (
+            ("phone", row.phone),
+            ("email", row.email),
+            ("document_number", f"{row.document_type} {row.document_number}".strip()),
+            ("member_no", row.membership_number),
+        ):
+            if not value:
+                continue
+            # A wrong row must not block a right one, so it does not take the place of the first.
+            first = self.first_rows.get((name, value), number)
+            if not row.errors:
+                self.first_rows.setdefault((name, value), number)
+            if first != number:
+                row.errors.append(
+                    CellError(
+                        name,
+                        "repeated",
+                        _("Row %(row)d has the same. Keep one row for each guest."),
+                        {"row": first},
+                    )
+                )
+
+    def _write_guests(
+        self, read: Sequence[GuestRow], *, dry_run: bool
+    ) -> list[tuple[Action, list[CellError], int | None]]:
+        """What happens, or would happen, to each row."""
+        right = [row for row in read if not row.errors]
+        results = iter(
+            create_guests(
+                actor=self.batch.created_by,
+                now=self.now,
+                rows=[_guest_input(row, self.batch.property.country) for row in right],
+                source=f"import {self.batch.public_id}",
+                update_existing=True,
+                dry_run=dry_run,
+                place=self.batch.property,
+            )
+        )
+        outcomes: list[tuple[GuestRow, GuestResult | None]] = [
+            (row, None if row.errors else next(results)) for row in read
+        ]
+        noted = self._note_remarks(outcomes, dry_run=dry_run)
+        answer: list[tuple[Action, list[CellError], int | None]] = []
+        for position, (row, result) in enumerate(outcomes):
+            if result is None:
+                answer.append((Action.ERROR, row.errors, None))
+                continue
+            action = ACTION_OF_STATUS[result.status]
+            if action == Action.UNCHANGED and position in noted:
+                action = Action.UPDATE
+            errors = [
+                CellError(_field_of(name), problem.code, problem.template, problem.params)
+                for name, problem in result.problems.items()
+            ]
+            answer.append((action, errors, result.guest_id))
+        return answer
+
+    def _note_remarks(self, outcomes: Sequence[tuple[GuestRow, GuestResult | None]], *, dry_run: bool) -> set[int]:
+        """Keep remarks as notes; returns the positions of rows whose note is new to a known guest."""
+        wanted = {
+            position: (result.guest_id, _category(row.remark), row.remark)
+            for position, (row, result) in enumerate(outcomes)
+            if row.remark and result is not None and result.guest_id is not None and not result.problems
+        }
+        known = set(
+            Preference.objects.filter(guest__in={guest_id for guest_id, *_note in wanted.values()}).values_list(
+                "guest_id", "category", "text"
+            )
+        )
+        new = {position: note for position, note in wanted.items() if note not in known}
+        if not dry_run and new:
+            notes = [
+                Preference(
+                    guest_id=guest_id,
+                    category=category,
+                    text=text,
+                    severity=_severity(category),
+                    source="import",
+                    created_by=self.batch.created_by,
+                )
+                for guest_id, category, text in new.values()
+            ]
+            Preference.objects.bulk_create(notes, ignore_conflicts=True)
+            AuditEntry.objects.bulk_create(
+                [
+                    AuditEntry(
+                        at=self.now,
+                        actor=self.batch.created_by,
+                        action="preference.added",
+                        object_type="members.guest",
+                        object_id=str(note.guest_id),
+                        object_label=outcomes[position][0].name,
+                        property=self.batch.property,
+                        after={
+                            "category": note.category,
+                            "severity": note.severity,
+                            "text": note.text,
+                            "source": f"import {self.batch.public_id}",
+                        },
+                    )
+                    for position, note in zip(new, notes, strict=True)
+                ]
+            )
+        return set(new)
+
+    def _stored(self, errors: Sequence[CellError]) -> list[dict[str, Any]]:
+        headers = {name: self.batch.headers[int(index)] for index, name in self.batch.mapping.items()}
+        with translation.override("en"):
+            return [
+                {
+                    "column": headers.get(error.field, ""),
+                    "field": error.field,
+                    "code": error.code,
+                    "message": str(error.template),
+                    "params": dict(error.params),
+                }
+                for error in errors
+            ]
+
+    def _count(self, action: Action, by: int = 1) -> None:
+        name = COUNT_OF_ACTION[action]
+        setattr(self.batch, name, getattr(self.batch, name) + by)
+
+    def _audit_end(self) -> None:
+        _audit(
+            self.batch,
+            actor=self.batch.created_by,
+            now=self.now,
+            action="import.applied",
+            after={name: getattr(self.batch, name) for name in ("row_count", *COUNT_OF_ACTION.values())},
+        )
+
+
+def _locked(batch_id: int, *statuses: str) -> ImportBatch:
+    batch = ImportBatch.objects.select_for_update(no_key=True, of=("self",)).select_related("property").get(pk=batch_id)
+    if batch.status not in statuses:
+        raise ImportRefused(
+            code="not_open", message=_("This is not possible any more: the import is running, finished or canceled.")
+        )
+    return batch
+
+
+def _reset(batch: ImportBatch, status: str, started_at: dt.datetime) -> None:
+    batch.status = status
+    batch.started_at = started_at
+    batch.finished_at = None
+    batch.done_count = 0
+    for name in COUNT_OF_ACTION.values():
+        setattr(batch, name, 0)
+
+
+def _audit(batch: ImportBatch, *, actor: User | None, now: dt.datetime, action: str, **facts: Any) -> None:
+    record_audit(
+        actor=actor, now=now, action=action, target=batch, label=batch.file_name, place=batch.property, **facts
+    )
+
+
+def _delete_file(batch: ImportBatch) -> None:
+    """Once nothing is left to read, the file goes; its rows keep what the report needs."""
+    if batch.file:
+        default_storage.delete(batch.file.name)
+
+
+def _batched(rows: Sequence[tuple[int, list[Cell]]]) -> Iterator[Sequence[tuple[int, list[Cell]]]]:
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows[start : start + CHUNK_ROWS]
+
+
+def _guest_input(row: GuestRow, region: str) -> GuestInput:
+    return GuestInput(
+        name=row.name,
+        phone=row.phone,
+        email=row.email,
+        document_type=row.document_type,
+        document_number=row.document_number,
+        gender=row.gender,
+        birthday=row.birthday,
+        nationality=row.nationality,
+        company=row.company,
+        membership_number=row.membership_number,
+        region=region,
+    )
+
+
+def _field_of(name: str) -> str:
+    return "member_no" if name == "membership_number" else name
+
+
+def _category(remark: str) -> str:
+    """An allergy must come first on every screen, also when it hides in a remark."""
+    is_allergy = ALLERGY.search(remark) and not NO_ALLERGY.search(remark)
+    return Preference.Category.ALLERGY if is_allergy else Preference.Category.OTHER
+
+
+def _severity(category: str) -> str:
+    return Preference.Severity.ALERT if category == Preference.Category.ALLERGY else Preference.Severity.NOTICE
+
+
+def _copy_rows(rows: Sequence[ImportRow]) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY members_importrow (batch_id, row_number, cells, action, errors) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row((row.batch_id, row.row_number, row.cells, row.action, json.dumps(row.errors)))
+
+
+def _update_rows(rows: Sequence[ImportRow]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE members_importrow AS row
+            SET action = new.action, errors = new.errors, guest_id = new.guest_id, applied_at = new.applied_at,
+                cells = new.cells
+            FROM unnest(%s::bigint[], %s::text[], %s::jsonb[], %s::bigint[], %s::timestamptz[], %s::bytea[])
+                AS new (id, action, errors, guest_id, applied_at, cells)
+            WHERE row.id = new.id
+            """,
+            [
+                [row.pk for row in rows],
+                [str(row.action) for row in rows],
+                [json.dumps(row.errors) for row in rows],
+                [row.guest_id for row in rows],
+                [row.applied_at for row in rows],
+                [bytes(row.cells) for row in rows],
+            ],
+        )

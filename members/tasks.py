@@ -1,0 +1,24 @@
+"""Work of this app in the background."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from members.services.imports import due_imports
+from members.services.imports import run_import as run_import_batch
+
+
+@shared_task(queue="default", acks_late=True)
+def run_import(*, batch_id: int) -> bool:
+    """Check or apply one import; harmless if it is done, running or canceled."""
+    return run_import_batch(batch_id=batch_id, now=timezone.now())
+
+
+@shared_task(queue="default", time_limit=60)
+def resume_imports() -> int:
+    """Send imports that nobody works on to a worker again: their message was lost, or their worker died."""
+    batch_ids = due_imports()
+    for batch_id in batch_ids:
+        run_import.delay(batch_id=batch_id)
+    return len(batch_ids)
