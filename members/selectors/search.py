@@ -1,0 +1,379 @@
+"""Finding a guest from one box, in two statements whatever was typed.
+
+The first statement collects candidates. Each reading of the query has a branch, and each branch is
+bounded, because an index delivers its hits in the order of the ranking (last stay, newest first) or
+because it stops after a fixed number:
+
+| reading | index |
+|---|---|
+| whole phone, e-mail, document, membership number | `members_identity_value` (blind index) |
+| last four digits, the end of a number, name + last four | `members_identity_last4`; longer ends are decrypted and compared |
+| start of a membership number | `members_identity_number` |
+| surname | `members_guest_surname` (first character, rank) |
+| first two characters of a name | `members_guest_name2` (first two characters, rank) |
+| characters anywhere in a name, Latin words | `members_guest_grams` (GIN on pairs of characters) |
+| pinyin initials | `members_guest_initials` (initials, rank) |
+| start of the pinyin | `members_guest_pinyin`; with very many hits a walk along `members_guest_recent` |
+| room in house or arriving today | `members_stay_in_house`, `members_reservation_in_house`, `…_arrival` |
+| booking number | `members_reservation_reference`, `members_stay_reference` |
+
+Guests who are at the property or arrive today are few; each name reading is tried on all of them, so
+that they are never crowded out by others of the same name. The second statement ranks and describes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db import connection
+
+from hotels.models import Property
+from members.models import GuestIdentity
+from members.rules import identity as identity_rules
+from members.rules.search import SearchTerms, grams, prefix_end, read_query
+from members.services import vault
+
+Kind = GuestIdentity.Kind
+Matched = Literal[
+    "phone", "email", "document", "membership", "external", "room", "reservation", "name", "pinyin", "name_and_phone"
+]
+
+# Rows of one last-four index that are looked at; ten million guests have about 2,000 of each.
+LAST4_CAP = 3000
+# Hits of a pair of characters that are ranked exactly.
+GRAM_CAP = 3000
+# Hits of a pinyin prefix that are sorted; above, the newest stays are walked instead.
+PINYIN_CAP = 8000
+WALK_CAP = 60_000
+RANK = "last_stay_date DESC NULLS LAST, id DESC"
+MIN_WORD = 2
+MIN_LATIN_WORD = 3
+MAX_INITIALS = 12
+MIN_NUMBER_PREFIX = 3
+
+
+@dataclass(frozen=True)
+class GuestHit:
+    """One guest found.
+
+    Attributes:
+        guest_id: Primary key.
+        public_id: For addresses.
+        name: As registered.
+        gender: Value of `Guest.Gender`.
+        phone: Masked; empty if there is none.
+        has_alert: Whether an allergy, a medical note or another alert is noted.
+        birthday: Date of birth, if known.
+        room: Room of the visit, empty if none is given.
+        status: `in_house`, `due_out` (in house, leaving today or overdue), `due_in` (a booking from today on)
+            or empty without a visit at the property.
+        status_date: Arrival of a booking, departure of a visit in house; local to the property.
+        last_stay_date: Departure of the newest stay.
+        matched: What the query met.
+    """
+
+    guest_id: int
+    public_id: uuid.UUID
+    name: str
+    gender: str
+    phone: str
+    has_alert: bool
+    birthday: dt.date | None
+    room: str
+    status: str
+    status_date: dt.date | None
+    last_stay_date: dt.date | None
+    matched: Matched
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """One part of the first statement, with its parameters."""
+
+    sql: str
+    params: Sequence[Any]
+
+
+def search_guests(*, query: str, place: Property | None = None, today: dt.date, limit: int = 20) -> list[GuestHit]:
+    """Guests that the text may mean, best first.
+
+    A whole phone number, room, document, e-mail address, membership or booking number ranks first; then
+    who is in house at `place`, then who arrives there today, then by the newest stay.
+
+    Args:
+        query: As typed.
+        place: Where the user works; without it nobody counts as present and rooms are not searched.
+        today: Local date of the property.
+        limit: Hits at most.
+
+    Returns:
+        At most `limit` guests, each once; two statements, none for an empty query.
+    """
+    terms = read_query(query)
+    if not terms.text:
+        return []
+    candidates = _candidates(terms, place, today, limit)
+    return _describe(candidates, place, today, limit)
+
+
+def _candidates(
+    terms: SearchTerms, place: Property | None, today: dt.date, limit: int
+) -> dict[int, tuple[bool, Matched]]:
+    """Guests by id, with whether the match is exact and what it met."""
+    branches = [*_number_branches(terms, place, limit), *_name_branches(terms, limit)]
+    if place is not None and terms.name and not terms.tail:
+        branches.append(_present_names(terms))
+    if not branches:
+        return {}
+    # Columns of every branch: guest, matched, exact, value to decrypt and compare (or null).
+    body = " UNION ALL ".join(f"({branch.sql})" for branch in branches)
+    params: list[Any] = [param for branch in branches for param in branch.params]
+    if place is not None:
+        body = f"WITH {_PRESENT} {body}"
+        params = [place.pk, place.pk, today, place.pk, *params]
+    with connection.cursor() as cursor:
+        cursor.execute(body, params)
+        rows = cursor.fetchall()
+    found: dict[int, tuple[bool, Matched]] = {}
+    for guest_id, matched, is_exact, value in rows:
+        if value is not None and not vault.decrypt(value).endswith(terms.digits.encode()):
+            continue
+        if guest_id not in found or (is_exact and not found[guest_id][0]):
+            found[guest_id] = (is_exact, matched)
+    return found
+
+
+_PRESENT = """
+present AS MATERIALIZED (
+    SELECT guest_id, room_number FROM members_stay
+    WHERE property_id = %s AND status = 'in_house' AND guest_id IS NOT NULL
+    UNION ALL
+    SELECT guest_id, room_number FROM members_reservation
+    WHERE property_id = %s AND arrival_date = %s AND status = 'reserved' AND guest_id IS NOT NULL
+    UNION ALL
+    SELECT guest_id, room_number FROM members_reservation
+    WHERE property_id = %s AND status = 'in_house' AND guest_id IS NOT NULL
+)
+"""
+
+
+def _number_branches(terms: SearchTerms, place: Property | None, limit: int) -> Iterable[_Branch]:
+    exact = _exact_indexes(terms, place)
+    if exact:
+        yield _Branch(
+            "SELECT guest_id, kind, true, NULL::bytea FROM members_guestidentity WHERE value_index = ANY(%s)", [exact]
+        )
+    if place is not None and terms.code:
+        yield _Branch(
+            "SELECT guest_id, 'room', true, NULL::bytea FROM present WHERE room_number = ANY(%s)",
+            [[terms.code, terms.text]],
+        )
+    if terms.code:
+        for table in ("members_reservation", "members_stay"):
+            yield _Branch(
+                f"SELECT guest_id, 'reservation', true, NULL::bytea FROM {table} "  # noqa: S608 - two constants
+                "WHERE source_reference = ANY(%s) AND guest_id IS NOT NULL LIMIT %s",
+                [[terms.code, terms.text], limit],
+            )
+    if len(terms.code) >= MIN_NUMBER_PREFIX:
+        yield _Branch(
+            "SELECT guest_id, 'membership', false, NULL::bytea FROM members_guestidentity "
+            "WHERE kind = 'membership' AND value >= %s AND value < %s ORDER BY value LIMIT %s",
+            [terms.code.encode(), prefix_end(terms.code).encode(), limit],
+        )
+    tails = _tail_indexes(terms)
+    if tails and not terms.name:
+        value = "value" if len(terms.digits) > len("6621") else "NULL::bytea"
+        yield _Branch(
+            f"SELECT guest_id, kind, false, {value} FROM members_guestidentity "  # noqa: S608 - two constants
+            "WHERE last4_index = ANY(%s) ORDER BY id DESC LIMIT %s",
+            [tails, LAST4_CAP],
+        )
+
+
+def _exact_indexes(terms: SearchTerms, place: Property | None) -> list[bytes]:
+    """Blind indexes of everything the text is a whole number of."""
+    indexes = []
+    region = place.country if place else "CN"
+    for kind, normal in (
+        (Kind.PHONE, _normal(identity_rules.normalize_phone, terms.text, region) if terms.digits else ""),
+        (Kind.EMAIL, _normal(identity_rules.normalize_email, terms.text) if "@" in terms.text else ""),
+        (Kind.DOCUMENT, _normal(identity_rules.normalize_document, "other", terms.text) if terms.code else ""),
+        (Kind.MEMBERSHIP, _normal(identity_rules.normalize_membership_number, terms.text)),
+        (Kind.EXTERNAL, _normal(identity_rules.normalize_external_id, terms.text)),
+    ):
+        if normal:
+            indexes.append(vault.blind_index(kind, normal))
+    return indexes
+
+
+def _normal(normalize: Any, *args: str) -> str:
+    try:
+        normal: str = normalize(*args)
+    except identity_rules.IdentityError:
+        return ""
+    return normal
+
+
+def _tail_indexes(terms: SearchTerms) -> list[bytes]:
+    tail = terms.tail or terms.digits
+    kinds = [Kind.PHONE, Kind.DOCUMENT]
+    if not tail and len(terms.code) == len("002X") and terms.code[:3].isdigit() and terms.code[3] == "X":
+        tail, kinds = terms.code, [Kind.DOCUMENT]
+    return [vault.last4_index(kind, tail) for kind in kinds] if tail else []
+
+
+def _name_branches(terms: SearchTerms, limit: int) -> Iterable[_Branch]:
+    if not terms.name:
+        return
+    if terms.tail:
+        condition, params = _name_condition(terms)
+        yield _Branch(
+            "SELECT identity.guest_id, 'name_and_phone', false, NULL::bytea FROM members_guestidentity AS identity "  # noqa: S608
+            f"JOIN members_guest AS guest ON guest.id = identity.guest_id WHERE last4_index = ANY(%s) AND {condition}",
+            [_tail_indexes(terms), *params],
+        )
+        return
+    first = "SELECT id, 'name', false, NULL::bytea FROM members_guest"
+    if len(terms.name) == 1:
+        yield _Branch(f"{first} WHERE left(name, 1) = ANY(%s) ORDER BY {RANK} LIMIT %s", [_cases(terms.name), limit])
+    elif not terms.pinyin:
+        if len(terms.name) == MIN_WORD:
+            yield _Branch(f"{first} WHERE left(name, 2) = %s ORDER BY {RANK} LIMIT %s", [terms.name, limit])
+        if grams(terms.name):
+            yield _gram_branch(terms, limit)
+    if terms.pinyin:
+        if len(terms.pinyin) <= MAX_INITIALS:
+            yield _Branch(
+                f"SELECT id, 'pinyin', false, NULL::bytea FROM members_guest WHERE name_initials = %s "  # noqa: S608
+                f"ORDER BY {RANK} LIMIT %s",
+                [terms.pinyin, limit],
+            )
+        yield from _pinyin_branches(terms.pinyin, limit)
+        if max(map(len, terms.name.split())) >= MIN_LATIN_WORD:
+            yield _gram_branch(terms, limit)
+
+
+def _cases(character: str) -> list[str]:
+    return sorted({character, character.upper()})
+
+
+def _gram_branch(terms: SearchTerms, limit: int) -> _Branch:
+    words = terms.name.split()
+    contains = " AND ".join(["strpos(lower(name), %s) > 0"] * len(words))
+    return _Branch(
+        "SELECT id, 'name', false, NULL::bytea FROM ("  # noqa: S608 - built of constants
+        "SELECT id, last_stay_date FROM members_guest "
+        f"WHERE members_name_grams(name) @> %s::text[] AND {contains} LIMIT {GRAM_CAP}"
+        f") AS hit ORDER BY {RANK} LIMIT %s",
+        [grams(terms.name), *words, limit],
+    )
+
+
+def _pinyin_branches(pinyin: str, limit: int) -> Iterable[_Branch]:
+    bounds = [pinyin, prefix_end(pinyin)]
+    in_range = "name_pinyin ~>=~ %s AND name_pinyin ~<~ %s"
+    capped = f"SELECT id, last_stay_date FROM members_guest WHERE {in_range} LIMIT {PINYIN_CAP}"  # noqa: S608
+    yield _Branch(
+        f"SELECT id, 'pinyin', false, NULL::bytea FROM ({capped}) AS hit ORDER BY {RANK} LIMIT %s",  # noqa: S608
+        [*bounds, limit],
+    )
+    # A short prefix has more hits than can be sorted in time, but then one of the next few
+    # guests in the order of the ranking is a hit.
+    yield _Branch(
+        "SELECT id, 'pinyin', false, NULL::bytea FROM ("  # noqa: S608 - built of constants
+        f"SELECT id, name_pinyin FROM members_guest ORDER BY {RANK} LIMIT {WALK_CAP}) AS newest "
+        f"WHERE (SELECT count(*) = {PINYIN_CAP} FROM ({capped}) AS hit) AND {in_range} LIMIT %s",
+        [*bounds, *bounds, limit],
+    )
+
+
+def _name_condition(terms: SearchTerms) -> tuple[str, list[str]]:
+    """What a guest beside the query must fulfil, whichever index would have found them."""
+    words = terms.name.split()
+    contains = " AND ".join(["strpos(lower(guest.name), %s) > 0"] * len(words))
+    if not terms.pinyin:
+        return ("starts_with(lower(guest.name), %s)", words) if len(terms.name) == 1 else (contains, words)
+    return (
+        f"(starts_with(guest.name_pinyin, %s) OR guest.name_initials = %s OR ({contains}))",
+        [terms.pinyin, terms.pinyin, *words],
+    )
+
+
+def _present_names(terms: SearchTerms) -> _Branch:
+    condition, params = _name_condition(terms)
+    matched = "pinyin" if terms.pinyin else "name"
+    return _Branch(
+        f"SELECT guest.id, '{matched}', false, NULL::bytea FROM present "  # noqa: S608 - built of constants
+        f"JOIN members_guest AS guest ON guest.id = present.guest_id WHERE {condition}",
+        params,
+    )
+
+
+# Visits of the candidates alone: the guest's own indexes find them.
+_DESCRIBE = """
+WITH hit AS MATERIALIZED (
+    SELECT guest.id, guest.public_id, guest.name, guest.gender, guest.birthday, guest.last_stay_date,
+           candidate.is_exact, candidate.matched, visit.room_number, visit.standing, visit.date
+    FROM unnest(%(ids)s::bigint[], %(exact)s::boolean[], %(matched)s::text[]) AS candidate (id, is_exact, matched)
+    JOIN members_guest AS guest ON guest.id = candidate.id
+    LEFT JOIN LATERAL (
+        SELECT room_number, departure_date AS date,
+               CASE WHEN departure_date <= %(today)s THEN 'due_out' ELSE 'in_house' END AS standing, 0 AS rank
+        FROM members_stay
+        WHERE guest_id = guest.id AND status = 'in_house' {at_place}
+        UNION ALL
+        SELECT room_number, CASE WHEN status = 'in_house' THEN departure_date ELSE arrival_date END,
+               CASE WHEN status = 'reserved' THEN 'due_in'
+                    WHEN departure_date <= %(today)s THEN 'due_out' ELSE 'in_house' END,
+               CASE WHEN status = 'in_house' THEN 0 ELSE 1 END
+        FROM members_reservation
+        WHERE guest_id = guest.id {at_place}
+              AND (status = 'in_house' OR (status = 'reserved' AND arrival_date >= %(today)s))
+        ORDER BY rank, date LIMIT 1
+    ) AS visit ON true
+    ORDER BY candidate.is_exact DESC,
+             CASE WHEN visit.standing IN ('in_house', 'due_out') THEN 0
+                  WHEN visit.standing = 'due_in' AND visit.date = %(today)s THEN 1 ELSE 2 END,
+             guest.last_stay_date DESC NULLS LAST, guest.id DESC
+    LIMIT %(limit)s
+)
+SELECT hit.id, hit.public_id, hit.name, hit.gender,
+       coalesce((SELECT masked FROM members_guestidentity AS phone
+                 WHERE phone.guest_id = hit.id AND phone.kind = 'phone'
+                 ORDER BY phone.is_primary DESC, phone.id LIMIT 1), ''),
+       EXISTS (SELECT FROM members_preference AS preference
+               WHERE preference.guest_id = hit.id AND preference.severity = 'alert'),
+       hit.birthday, coalesce(hit.room_number, ''), coalesce(hit.standing, ''), hit.date, hit.last_stay_date,
+       hit.matched
+FROM hit
+ORDER BY hit.is_exact DESC,
+         CASE WHEN hit.standing IN ('in_house', 'due_out') THEN 0
+              WHEN hit.standing = 'due_in' AND hit.date = %(today)s THEN 1 ELSE 2 END,
+         hit.last_stay_date DESC NULLS LAST, hit.id DESC
+"""
+
+
+def _describe(
+    candidates: dict[int, tuple[bool, Matched]], place: Property | None, today: dt.date, limit: int
+) -> list[GuestHit]:
+    if not candidates:
+        return []
+    sql = _DESCRIBE.format(at_place="AND property_id = %(place)s" if place else "")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql,
+            {
+                "ids": list(candidates),
+                "exact": [is_exact for is_exact, _matched in candidates.values()],
+                "matched": [matched for _is_exact, matched in candidates.values()],
+                "place": place.pk if place else None,
+                "today": today,
+                "limit": limit,
+            },
+        )
+        return [GuestHit(*row) for row in cursor.fetchall()]
