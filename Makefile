@@ -26,7 +26,7 @@ ifneq ($(wildcard $(VENV)/made.stamp),)
   endif
 endif
 
-.PHONY: help demo test assets messages requirements lint clean distclean
+.PHONY: help demo prepare-test test assets messages schema requirements lint clean distclean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -36,7 +36,9 @@ help:  ## this list
 demo: $(VENV)/base.stamp messages staticfiles/collected.stamp  ## run the whole system with a demo hotel group (PORT=8000)
 	@exec $(MANAGE) demo --port $(PORT)
 
-test: $(VENV)/test.stamp messages assets  ## run all tests on throwaway servers (T='arguments of pytest')
+prepare-test: $(VENV)/test.stamp messages assets
+
+test: prepare-test  ## run all tests on throwaway servers (T='arguments of pytest')
 	@exec $(ON_SERVERS) $(PY) -m pytest -n 2 $(T)
 
 bench-%: $(VENV)/base.stamp messages  ## run bench/%.py on throwaway servers (T='its arguments')
@@ -48,6 +50,9 @@ lint: $(VENV)/test.stamp messages  ## style, types, layers
 	$(BIN)/djlint --quiet --lint templates
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+
+schema: $(VENV)/base.stamp  ## write docs/openapi.yaml anew
+	@$(MANAGE) spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
 
 assets: static/vendor/assets.stamp  ## fetch the front-end libraries with npm
 
