@@ -1,0 +1,33 @@
+"""What loyalty does when something happens to a stay; connected in `loyalty.apps`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.dispatch import receiver
+
+from loyalty.services.earning import settle_stays
+from members.signals import stay_completed, stay_corrected, stay_voided, stays_completed
+
+if TYPE_CHECKING:
+    from hotels.models import User
+
+
+@receiver([stay_completed, stay_corrected], dispatch_uid="loyalty.settle_stay")
+def settle_stay(*, stay_id: int, actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
+    """Give or take what a finished or corrected stay is due."""
+    settle_stays(actor=actor, now=now, stay_ids=[stay_id])
+
+
+@receiver(stay_voided, dispatch_uid="loyalty.take_back_stay")
+def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
+    """Take back what a voided stay brought."""
+    settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
+
+
+@receiver(stays_completed, dispatch_uid="loyalty.settle_many_stays")
+def settle_many_stays(*, stay_ids: Sequence[int], actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
+    """Award a night audit or a file of history, each stay as on its day of departure."""
+    settle_stays(actor=actor, now=now, stay_ids=stay_ids, as_of_departure=True)
