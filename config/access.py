@@ -20,6 +20,10 @@ from members.services.vault import decrypt, encrypt
 class RoleBackend(BaseBackend):
     """Grants permissions by role; with a property as object, only where the role holds."""
 
+    def get_user(self, user_id: int) -> User | None:
+        """The active user behind a session."""
+        return User.objects.filter(pk=user_id, is_active=True).first()
+
     def has_perm(self, user_obj: AbstractBaseUser | AnonymousUser, perm: str, obj: Any = None) -> bool:
         """Whether an assignment of the user includes `perm`, and covers `obj` if it is a property."""
         if not isinstance(user_obj, User) or not user_obj.is_active:
