@@ -13,4 +13,4 @@ class ConfigConfig(AppConfig):
 class StaffAdminConfig(AdminConfig):
     """The admin on our own site, which staff enter by role through the staff login."""
 
-    default_site = "config.admin.StaffAdminSite"
+    default_site = "config.sites.StaffAdminSite"

@@ -217,6 +217,38 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
+# The admin's look; its navigation and names come from config.sites.
+UNFOLD = {
+    "SITE_TITLE": "config.sites.site_title",
+    "SITE_HEADER": "config.sites.site_title",
+    "SITE_SUBHEADER": _("Loyalty and guest relations"),
+    "SITE_SYMBOL": "loyalty",
+    "SITE_URL": "/",
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "STYLES": ["config.sites.admin_style"],
+    "THEME": "light",
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "#f0f7f6",
+            "100": "#d9ebe9",
+            "200": "#b5d7d3",
+            "300": "#84bbb5",
+            "400": "#4f9a92",
+            "500": "#2f7d76",
+            "600": "#0f5c57",
+            "700": "#0d504c",
+            "800": "#0b4743",
+            "900": "#0a3b38",
+            "950": "#062523",
+        },
+    },
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "config.sites.sidebar"},
+    "ACCOUNT": {"navigation": "config.sites.account_links"},
+}
+
 # A strict policy for every page; the admin's relaxation is in config.middleware.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

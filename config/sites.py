@@ -1,0 +1,149 @@
+"""The admin site of managers, marketers and auditors: who enters it, its name and its navigation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from unfold.sites import UnfoldAdminSite
+
+from hotels.models import User
+from hotels.selectors import group_name
+from hotels.views import safe_path
+
+# Title of the group, then (app, model, icon) of each entry; the label is the model's own name.
+SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        gettext_noop("Guests"),
+        (
+            ("members", "guest", "group"),
+            ("members", "reservation", "event"),
+            ("members", "stay", "hotel"),
+            ("members", "tag", "sell"),
+            ("members", "importbatch", "upload_file"),
+        ),
+    ),
+    (
+        gettext_noop("Members and points"),
+        (
+            ("loyalty", "membership", "card_membership"),
+            ("loyalty", "posting", "receipt_long"),
+            ("loyalty", "account", "account_balance_wallet"),
+            ("loyalty", "lot", "inventory_2"),
+            ("loyalty", "hold", "pause_circle"),
+            ("loyalty", "redemption", "redeem"),
+            ("loyalty", "tierchange", "trending_up"),
+            ("loyalty", "qualificationentry", "checklist"),
+        ),
+    ),
+    (
+        gettext_noop("Programme"),
+        (
+            ("loyalty", "programme", "workspace_premium"),
+            ("loyalty", "tier", "stairs"),
+            ("loyalty", "tiercriteria", "rule"),
+            ("loyalty", "tierbenefit", "verified"),
+            ("loyalty", "earningrule", "percent"),
+            ("loyalty", "reward", "card_giftcard"),
+        ),
+    ),
+    (
+        gettext_noop("Service and marketing"),
+        (("feedback", "ticket", "support_agent"), ("campaigns", "campaign", "campaign")),
+    ),
+    (
+        gettext_noop("Organization"),
+        (
+            ("hotels", "hotelgroup", "domain"),
+            ("hotels", "brand", "branding_watermark"),
+            ("hotels", "property", "apartment"),
+            ("hotels", "department", "lan"),
+            ("hotels", "roomtype", "bed"),
+            ("hotels", "exchangerate", "currency_exchange"),
+        ),
+    ),
+    (
+        gettext_noop("Access and control"),
+        (
+            ("hotels", "user", "badge"),
+            ("mfa", "authenticator", "phonelink_lock"),
+            ("knox", "authtoken", "key"),
+            ("hotels", "auditentry", "policy"),
+        ),
+    ),
+    (
+        gettext_noop("Scheduled work"),
+        (
+            ("django_celery_beat", "periodictask", "schedule"),
+            ("django_celery_beat", "crontabschedule", "calendar_month"),
+            ("django_celery_beat", "intervalschedule", "timer"),
+            ("django_celery_beat", "clockedschedule", "alarm"),
+        ),
+    ),
+)
+
+
+class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
+    """Entered by role, not by the `is_staff` flag, and only through the staff login."""
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whether the user has a role that works here."""
+        return isinstance(request.user, User) and request.user.is_active and request.user.may_administer
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Send nobody to the staff login, and others away: there is one login with one second factor."""
+        if isinstance(request.user, User):
+            raise PermissionDenied
+        back = safe_path(request, request.GET.get("next")) or reverse("admin:index")
+        return redirect_to_login(back, resolve_url(settings.LOGIN_URL))
+
+
+def site_title(request: HttpRequest) -> str:
+    """The hotel group's name."""
+    return group_name(request) or "Guike"
+
+
+def admin_style(request: HttpRequest) -> str:
+    """Our additions to the theme."""
+    return static("house/admin.css")
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The navigation in the terms of the trade, with what the reader may see."""
+    site: StaffAdminSite = admin.site  # type: ignore[assignment]
+    admins = {(m._meta.app_label, m._meta.model_name): (m, a) for m, a in site._registry.items()}
+    groups = []
+    for title, entries in SECTIONS:
+        items = []
+        for app, name, icon in entries:
+            model, model_admin = admins[app, name]
+            if model_admin.has_view_permission(request):
+                label = str(model._meta.verbose_name_plural)
+                items.append(
+                    {
+                        "title": label[:1].upper() + label[1:],
+                        "icon": icon,
+                        "link": reverse(f"admin:{app}_{name}_changelist"),
+                    }
+                )
+        if items:
+            groups.append({"title": _(title), "separator": True, "collapsible": False, "items": items})
+    return groups
+
+
+def account_links(request: HttpRequest) -> list[dict[str, Any]]:
+    """Links of the user's menu."""
+    return [
+        {"title": _("Profile"), "link": reverse("hotels:profile")},
+        {"title": _("Second factor"), "link": reverse("mfa_index")},
+        {"title": _("Desk"), "link": "/"},
+    ]

@@ -1,0 +1,226 @@
+"""Rows that hold from a date on: what the forms refuse, and the page “change from a date”."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
+from django.forms import BaseInlineFormSet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+
+from hotels.admin.base import AuditedAdmin
+from hotels.models import User
+from loyalty.models import EarningRule, Membership, Programme, TierBenefit, TierCriteria
+from loyalty.services.rules import RuleChangeRefused, check_edit, check_start, has_begun, last_begun_date
+
+DatedModel = TypeVar("DatedModel", EarningRule, TierCriteria, TierBenefit)
+Dated = EarningRule | TierCriteria | TierBenefit
+
+
+def programme_of(row: Dated) -> Programme:
+    """The programme whose days count."""
+    return row.programme if isinstance(row, EarningRule) else row.tier.programme
+
+
+class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):
+    """Leaves alone what has begun; the reason stands at the field."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse what would change days that have begun."""
+        cleaned = super().clean()
+        if cleaned is None or not self.has_changed():
+            return cleaned
+        try:
+            self._check(cleaned)
+        except RuleChangeRefused as refused:
+            self.add_error(
+                refused.field if refused.field in self.fields else None,
+                ValidationError(str(refused.message), code=refused.code),
+            )
+        return cleaned
+
+    def _check(self, cleaned: Mapping[str, Any]) -> None:
+        now = timezone.now()
+        if self.instance.pk is None:
+            programme = cleaned.get("programme") or (
+                programme_of(self.instance) if getattr(self.instance, "tier_id", None) else None
+            )
+            if programme is None and cleaned.get("tier"):
+                programme = cleaned["tier"].programme
+            # Before the first member joins, a programme is set up with rules that begin in the past.
+            if programme is not None and Membership.objects.filter(programme=programme).exists():
+                check_start(cleaned.get("effective_from"), today=last_begun_date(programme, now))
+            return
+        changes = {name: cleaned[name] for name in self.changed_data if name in cleaned}
+        check_edit(self.instance, changes, today=last_begun_date(programme_of(self.instance), now))
+
+
+class DatedFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """Rows of a tier; those that have begun stay."""
+
+    def clean(self) -> None:
+        """Refuse to delete what has begun."""
+        super().clean()
+        for form in self.deleted_forms:
+            row = form.instance
+            if row.pk and has_begun(row, last_begun_date(programme_of(row), timezone.now())):
+                raise ValidationError(
+                    _("%(row)s is in force since %(date)s and cannot be deleted; set an end instead."),
+                    code="in_force",
+                    params={"row": row, "date": row.effective_from},
+                )
+
+
+class ChangeFromForm(forms.Form):
+    """From when on something else is given; each page adds what."""
+
+    effective_from = forms.DateField(label=_("from date"), widget=UnfoldAdminDateWidget)
+
+
+class RateForm(ChangeFromForm):
+    """Another rate of an earning rule."""
+
+    points_per_unit = forms.DecimalField(
+        label=_("new points per unit of currency"),
+        max_digits=10,
+        decimal_places=4,
+        min_value=0,
+        widget=UnfoldAdminDecimalFieldWidget,
+    )
+    name = forms.CharField(label=_("name"), max_length=120, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+class ThresholdForm(ChangeFromForm):
+    """Other thresholds of a tier."""
+
+    min_amount = forms.DecimalField(
+        label=_("spend of at least"),
+        max_digits=14,
+        decimal_places=2,
+        min_value=0,
+        required=False,
+        widget=UnfoldAdminDecimalFieldWidget,
+    )
+    min_stays = forms.IntegerField(
+        label=_("stays of at least"), min_value=0, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    min_nights = forms.IntegerField(
+        label=_("nights of at least"), min_value=0, required=False, widget=UnfoldAdminTextInputWidget
+    )
+
+
+class BenefitForm(ChangeFromForm):
+    """Another benefit instead."""
+
+    name = forms.CharField(label=_("name (Chinese)"), max_length=120, widget=UnfoldAdminTextInputWidget)
+    name_en = forms.CharField(
+        label=_("name (English)"), max_length=120, required=False, widget=UnfoldAdminTextInputWidget
+    )
+
+
+class DatedAdmin(AuditedAdmin):
+    """A page whose rows are changed from a date on once they are in force."""
+
+    actions_detail = ["change_from"]
+    change_from_form: ClassVar[type[ChangeFromForm]]
+    change_from_fields: ClassVar[tuple[str, ...]] = ()
+
+    def apply(self, request: HttpRequest, row: Any, values: dict[str, Any]) -> models.Model:
+        """Call the service that makes the successor."""
+        raise NotImplementedError
+
+    def preview(self, row: Any, values: dict[str, Any]) -> object | None:
+        """What the change would do, for the template; None if there is nothing to work out."""
+        return None
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Only what has not begun: what was in force is history."""
+        allowed = super().has_delete_permission(request, obj)
+        if allowed and isinstance(obj, Dated):
+            return not has_begun(obj, last_begun_date(programme_of(obj), timezone.now()))
+        return allowed
+
+    def has_change_from_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
+        """As for any other change."""
+        return self.has_change_permission(request)
+
+    @display(
+        description=_("state"),
+        label={"in_force": "success", "future": "info", "ended": "default"},
+    )
+    def state(self, row: Dated) -> tuple[str, str]:
+        """In force, still to come, or over; by the day where the reader is."""
+        today = timezone.localdate()
+        until = getattr(row, "effective_until", None)
+        if row.effective_from > today:
+            return "future", str(_("to come"))
+        if until is not None and until <= today:
+            return "ended", str(_("ended"))
+        return "in_force", str(_("in force"))
+
+    @action(description=_("Change from a date"), url_path="change-from", permissions=["change_from"], icon="event")
+    def change_from(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask what is to be given from when on, show what that means, and let it begin."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if not self.has_change_permission(request, row):
+            raise PermissionDenied
+        initial = {name: getattr(row, name) for name in self.change_from_fields}
+        form = self.change_from_form(request.POST or None, initial=initial)
+        effect = None
+        if request.method == "POST" and form.is_valid():
+            values = form.cleaned_data
+            if "_preview" in request.POST:
+                effect = self.preview(row, values)
+            else:
+                try:
+                    successor = self.apply(request, row, values)
+                except RuleChangeRefused as refused:
+                    form.add_error(refused.field if refused.field in form.fields else None, str(refused.message))
+                else:
+                    messages.success(
+                        request,
+                        _("“%(row)s” begins on %(date)s; until then everything stays as it is.")
+                        % {"row": successor, "date": values["effective_from"]},
+                    )
+                    opts = self.model._meta
+                    return HttpResponseRedirect(
+                        reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[successor.pk])
+                    )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Change from a date"),
+            "opts": self.model._meta,
+            "original": row,
+            "form": form,
+            "effect": effect,
+            "previewed": "_preview" in request.POST and form.is_valid(),
+            "can_preview": type(self).preview is not DatedAdmin.preview,
+        }
+        status = 422 if form.errors else 200
+        return TemplateResponse(request, "admin/loyalty/change_from.html", context, status=status)
+
+
+def change_from_link(row: Dated) -> str:
+    """A link to “change from a date” of a stored row."""
+    if row.pk is None:
+        return ""
+    url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change_from", args=[row.pk])
+    return format_html("<a class='text-primary-600' href='{}'>{}</a>", url, _("Change from a date"))
+
+
+def actor_of(request: HttpRequest) -> User:
+    """The signed-in manager."""
+    return cast("User", request.user)
