@@ -23,18 +23,18 @@ An expected failure writes nothing and raises a `LedgerError`; the transaction s
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import enum
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
+import psycopg
 import structlog
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, InternalError, OperationalError, ProgrammingError, connections
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from psycopg import errors as pg_errors
@@ -253,14 +253,198 @@ class UnknownAccount(LedgerError):
     message = _("There is no such points account.")
 
 
+# What tells one request from another under the same key: what is asked, not when or how it is explained.
+_ASKED = (
+    "verb",
+    "account_id",
+    "membership_id",
+    "unit",
+    "points",
+    "kind",
+    "lot_class",
+    "unit_cost",
+    "posting_id",
+    "refunded_to_date",
+    "base",
+    "hold_id",
+    "source",
+    "property_id",
+)
+_PLAIN = (
+    "verb",
+    "account_id",
+    "membership_id",
+    "unit",
+    "points",
+    "posting_id",
+    "hold_id",
+    "hold_until",
+    "business_date",
+    "property_id",
+    "explanation",
+    "rule_version",
+    "actor_id",
+    "reason",
+)
+_POST = "SELECT * FROM loyalty_post_movements(%s, %s)"
+_REFUSED = "GK001"
+_REPLAYED = "replayed"
+_FIND = "SELECT membership_id, id FROM loyalty_account WHERE membership_id = ANY(%(ids)s) AND unit = %(unit)s"
+_OPEN = """
+    WITH opened AS (
+        INSERT INTO loyalty_account (programme_id, membership_id, unit, available, pending, held, debt, last_seq, head_hash)
+        SELECT m.programme_id, m.id, %(unit)s, 0, 0, 0, 0, 0, '' FROM loyalty_membership m WHERE m.id = ANY(%(ids)s)
+        ON CONFLICT (membership_id, unit) DO NOTHING
+        RETURNING membership_id, id
+    )
+    SELECT membership_id, id FROM opened UNION ALL
+    SELECT membership_id, id FROM loyalty_account WHERE membership_id = ANY(%(ids)s) AND unit = %(unit)s
+"""
+_ERRORS: dict[str, type[LedgerError]] = {
+    error.code: error
+    for error in (
+        InsufficientPoints,
+        IdempotencyConflict,
+        AlreadyPosted,
+        AlreadyReversed,
+        NotReversible,
+        ExcessiveReversal,
+        NothingDue,
+        HoldClosed,
+        MembershipInactive,
+        UnknownAccount,
+    )
+}
+_ATTEMPTS = 5
+
+
+def _request_hash(movement: Movement) -> str:
+    asked = [str(getattr(movement, name)) for name in _ASKED]
+    return hashlib.sha256("\x1f".join(asked).encode()).hexdigest()
+
+
+def _payload(i: int, movement: Movement, trace: dict[str, Any]) -> dict[str, Any]:
+    """The movement as the database function reads it; what is left out is NULL there."""
+    _refuse_nonsense(movement)
+    row: dict[str, Any] = {"i": i, "occurred_at": movement.now}
+    for name in _PLAIN:
+        value = getattr(movement, name)
+        if value is not None and value != "":
+            row[name] = value
+    if movement.source is not None:
+        row["source_system"] = movement.source.system
+        row["source_reference"] = movement.source.reference
+        row["source_line"] = movement.source.line
+    if movement.request is not None:
+        row["request_client"] = movement.request.client
+        row["request_key"] = movement.request.key
+        row["request_hash"] = movement.request.request_hash or _request_hash(movement)
+    if movement.verb is Verb.EARN or movement.verb is Verb.ADJUST:
+        _describe_lot(row, movement)
+    if movement.base is not None:
+        row["refunded"] = movement.refunded_to_date
+        row["base"] = movement.base
+    if movement.actor_id is not None:
+        row.update(trace)
+    return row
+
+
+def _refuse_nonsense(movement: Movement) -> None:
+    """Catch a caller's mistake before it reaches the database."""
+    points = movement.points
+    if points is not None and (points == 0 or (points < 0 and movement.verb is not Verb.ADJUST)):
+        message = "points must be above zero, or not zero for an adjustment"
+        raise ValueError(message)
+    if movement.now.tzinfo is None:
+        message = "now must be aware"
+        raise ValueError(message)
+    if movement.source is not None and not (movement.source.system and movement.source.reference):
+        message = "a source line needs a system and a reference"
+        raise ValueError(message)
+    if movement.request is not None and not (movement.request.client and movement.request.key):
+        message = "a request key needs a client and a key"
+        raise ValueError(message)
+
+
+def _describe_lot(row: dict[str, Any], movement: Movement) -> None:
+    row["lot_class"] = movement.lot_class
+    if movement.unit_cost is not None:
+        row["unit_cost"] = movement.unit_cost
+    if movement.verb is Verb.EARN:
+        row["kind"] = movement.kind
+    if movement.expires_on is BY_PROGRAMME:
+        row["expires_by_programme"] = True
+    elif movement.expires_on is not None:
+        row["expires_on"] = movement.expires_on
+    if movement.pending_until is BY_PROGRAMME:
+        row["pending_by_programme"] = True
+    elif movement.pending_until is not None:
+        row["pending_until"] = movement.pending_until
+
+
+def _trace() -> dict[str, Any]:
+    """Where the request came from, for the audit trail."""
+    context = structlog.contextvars.get_contextvars()
+    trace = {"trace_id": str(context["request_id"])[:64]} if context.get("request_id") else {}
+    if context.get("ip"):
+        trace["address"] = str(context["ip"])
+    return trace
+
+
+def _error(code: str, details: str | dict[str, Any] | None) -> LedgerError:
+    return _ERRORS[code](json.loads(details) if isinstance(details, str) else details)
+
+
+def _execute(payload: str, *, strict: bool) -> list[tuple[Any, ...]]:
+    """Call the database function, again where another transaction was in the way.
+
+    A deadlock or a key taken in the same moment rolls the statement back; outside a transaction it
+    is simply asked again. Inside the caller's transaction the key's owner is reported instead.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_POST, [payload, strict])
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+                return rows
+        except (IntegrityError, OperationalError, InternalError, ProgrammingError) as error:
+            cause = error.__cause__
+            if isinstance(cause, pg_errors.UniqueViolation):
+                if not connection.in_atomic_block and attempt < _ATTEMPTS:
+                    continue
+                constraint = cause.diag.constraint_name or ""
+                if constraint.startswith("loyalty_sourcekey"):
+                    raise AlreadyPosted from error
+                if constraint.startswith("loyalty_requestkey"):
+                    raise IdempotencyConflict from error
+            elif isinstance(cause, pg_errors.DeadlockDetected | pg_errors.SerializationFailure):
+                if not connection.in_atomic_block and attempt < _ATTEMPTS:
+                    continue
+            elif isinstance(cause, psycopg.Error) and cause.sqlstate == _REFUSED:
+                refusal = json.loads(cause.diag.message_detail or "{}")
+                raise _error(refusal["error"], refusal.get("details")) from None
+            raise
+    raise AssertionError
+
+
 def open_account(*, membership_id: int, unit: str = "points") -> int:
     """Open the account of a membership, or find it; returns its id."""
-    raise NotImplementedError
+    return open_accounts(membership_ids=[membership_id], unit=unit)[membership_id]
 
 
 def open_accounts(*, membership_ids: Sequence[int], unit: str = "points") -> dict[int, int]:
     """Open or find the accounts of many memberships in one statement; returns {membership id: account id}."""
-    raise NotImplementedError
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_OPEN, {"ids": list(membership_ids), "unit": unit})
+        opened = dict(cursor.fetchall())
+        if len(opened) < len(set(membership_ids)):
+            # Opened by someone else between the two halves of the statement, or no such membership.
+            cursor.execute(_FIND, {"ids": list(membership_ids), "unit": unit})
+            opened = dict(cursor.fetchall())
+    if missing := set(membership_ids) - opened.keys():
+        raise UnknownAccount({"membership_ids": sorted(missing)})
+    return opened
 
 
 def post_movements(movements: Sequence[Movement], *, strict: bool = True) -> list[PostingResult]:
@@ -278,7 +462,38 @@ def post_movements(movements: Sequence[Movement], *, strict: bool = True) -> lis
     Raises:
         LedgerError: One of the classes of this module, with `strict`.
     """
-    raise NotImplementedError
+    if not movements:
+        return []
+    trace = _trace()
+    payload = json.dumps([_payload(i, movement, trace) for i, movement in enumerate(movements)], default=str)
+    rows = _execute(payload, strict=strict and len(movements) > 1)
+    rows.sort()
+    results = [
+        PostingResult(
+            posting_id=row[3],
+            account_id=row[4],
+            seq=row[5],
+            kind=row[6],
+            points=row[7] or 0,
+            available=row[8] or 0,
+            pending=row[9] or 0,
+            held=row[10] or 0,
+            debt=row[11] or 0,
+            hold_id=row[12],
+            replayed=row[1] == _REPLAYED,
+            error=None if row[1] is None or row[1] == _REPLAYED else _error(row[1], row[2]),
+        )
+        for row in rows
+    ]
+    if strict:
+        for result in results:
+            if result.error is not None:
+                raise result.error
+    return results
+
+
+def _post(**fields: Any) -> PostingResult:
+    return post_movements([Movement(**fields)])[0]
 
 
 def earn_points(
@@ -303,7 +518,7 @@ def earn_points(
 ) -> PostingResult:
     """Credit points as one new lot; a debt is repaid from them first.
 
-    Args:
+    Besides the arguments of the module:
         kind: "earn" or "bonus".
         lot_class: A value of `Lot.Class`: earned, bonus, purchased, compensation.
         expires_on: Last day the points can be used; None means never; by default the business date
@@ -316,7 +531,26 @@ def earn_points(
     Raises:
         AlreadyPosted, IdempotencyConflict, MembershipInactive, UnknownAccount: See the classes.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.EARN,
+        actor_id=actor and actor.pk,
+        now=now,
+        points=points,
+        membership_id=membership_id,
+        account_id=account_id,
+        kind=kind,
+        lot_class=lot_class,
+        expires_on=expires_on,
+        pending_until=pending_until,
+        unit_cost=unit_cost,
+        source=source,
+        request=request,
+        explanation=explanation,
+        rule_version=rule_version,
+        business_date=business_date,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def redeem_points(
@@ -339,7 +573,20 @@ def redeem_points(
         InsufficientPoints: Fewer points can be spent today.
         AlreadyPosted, IdempotencyConflict, MembershipInactive, UnknownAccount: See the classes.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.REDEEM,
+        actor_id=actor and actor.pk,
+        now=now,
+        points=points,
+        membership_id=membership_id,
+        account_id=account_id,
+        source=source,
+        request=request,
+        explanation=explanation,
+        business_date=business_date,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def release_pending(
@@ -356,7 +603,15 @@ def release_pending(
     Raises:
         NothingDue: The points are not pending.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.RELEASE,
+        actor_id=actor and actor.pk,
+        now=now,
+        posting_id=posting_id,
+        request=request,
+        explanation=explanation,
+        reason=reason,
+    )
 
 
 def reverse_posting(
@@ -378,13 +633,24 @@ def reverse_posting(
     Points of its lot that expired unspent are not asked for again.
     A spending is given back (kind "refund"): see `cancel_redemption_posting`.
 
-    Args:
+    Besides the arguments of the module:
         points: Reverse this part of an earning only.
 
     Raises:
         AlreadyReversed, ExcessiveReversal, NotReversible: See the classes.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.REVERSE,
+        actor_id=actor and actor.pk,
+        now=now,
+        posting_id=posting_id,
+        points=points,
+        source=source,
+        request=request,
+        explanation=explanation,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def refund_earning(
@@ -405,7 +671,7 @@ def refund_earning(
     Reverses round(points × refunded_to_date ÷ base), half away from zero, less what was reversed
     before, so that the parts of a refund add up to the whole.
 
-    Args:
+    Besides the arguments of the module:
         refunded_to_date: Eligible amount refunded since the beginning, this refund included.
         base: Eligible amount the points were earned for.
 
@@ -414,7 +680,19 @@ def refund_earning(
         ExcessiveReversal: More than the base was refunded.
         NotReversible: Not an earning.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.REVERSE,
+        actor_id=actor and actor.pk,
+        now=now,
+        posting_id=posting_id,
+        refunded_to_date=refunded_to_date,
+        base=base,
+        source=source,
+        request=request,
+        explanation=explanation,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def cancel_redemption_posting(
@@ -436,7 +714,17 @@ def cancel_redemption_posting(
     Raises:
         AlreadyReversed, NotReversible: See the classes.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.REVERSE,
+        actor_id=actor and actor.pk,
+        now=now,
+        posting_id=posting_id,
+        source=source,
+        request=request,
+        explanation=explanation,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def adjust_points(
@@ -460,7 +748,23 @@ def adjust_points(
     Raises:
         InsufficientPoints: A negative adjustment beyond what can be spent.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.ADJUST,
+        actor_id=actor and actor.pk,
+        now=now,
+        points=points,
+        membership_id=membership_id,
+        account_id=account_id,
+        lot_class=lot_class,
+        expires_on=expires_on,
+        pending_until=None,
+        source=source,
+        request=request,
+        explanation=explanation,
+        business_date=business_date,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def expire_lots(*, now: dt.datetime, account_id: int) -> PostingResult:
@@ -469,7 +773,7 @@ def expire_lots(*, now: dt.datetime, account_id: int) -> PostingResult:
     Raises:
         NothingDue: No lot has lapsed.
     """
-    raise NotImplementedError
+    return _post(verb=Verb.EXPIRE, now=now, account_id=account_id)
 
 
 def place_hold(
@@ -493,7 +797,20 @@ def place_hold(
     Raises:
         InsufficientPoints: Fewer points can be spent today.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.HOLD,
+        actor_id=actor and actor.pk,
+        now=now,
+        points=points,
+        membership_id=membership_id,
+        account_id=account_id,
+        hold_until=hold_until,
+        source=source,
+        request=request,
+        explanation=explanation,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def capture_hold(
@@ -514,7 +831,18 @@ def capture_hold(
         HoldClosed: The hold is no longer active, or its time has passed.
         InsufficientPoints: More than is held.
     """
-    raise NotImplementedError
+    return _post(
+        verb=Verb.CAPTURE,
+        actor_id=actor and actor.pk,
+        now=now,
+        hold_id=hold_id,
+        points=points,
+        source=source,
+        request=request,
+        explanation=explanation,
+        property_id=property_id,
+        reason=reason,
+    )
 
 
 def void_hold(
@@ -530,4 +858,4 @@ def void_hold(
     Raises:
         HoldClosed: The hold is no longer active.
     """
-    raise NotImplementedError
+    return _post(verb=Verb.VOID, actor_id=actor and actor.pk, now=now, hold_id=hold_id, request=request, reason=reason)
