@@ -43,7 +43,7 @@ class RoleBackend(BaseBackend):
 class StaffAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Staff accounts are made by a manager; nobody signs up."""
 
-    def is_open_for_signup(self, request: HttpRequest) -> bool:
+    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Closed: accounts come from the admin."""
         return False
 

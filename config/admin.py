@@ -175,4 +175,3 @@ class AuthenticatorAdmin(CredentialAdmin):
     ordering = ["-created_at", "pk"]
     fields = ["user", "type", "created_at", "last_used_at"]
     readonly_fields = fields
-

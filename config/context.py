@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -71,8 +70,8 @@ def staff_shell(request: HttpRequest) -> dict[str, object]:
     if not isinstance(user, User) or not user.is_hotel_staff:
         return {"nav": [], "properties": [], "current_property": None, "group_name": ""}
     return {
-        "nav": SimpleLazyObject(lambda: navigation(request, cast("User", user))),
-        "properties": SimpleLazyObject(lambda: visible_properties(cast("User", user))),
+        "nav": SimpleLazyObject(lambda: navigation(request, user)),
+        "properties": SimpleLazyObject(lambda: visible_properties(user)),
         "current_property": SimpleLazyObject(lambda: current_property(request)),
         "group_name": SimpleLazyObject(lambda: group_name(request)),
     }

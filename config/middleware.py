@@ -36,7 +36,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-class RequestLogMiddleware(RequestMiddleware):  # type: ignore[misc]
+class RequestLogMiddleware(RequestMiddleware):
     """Logs each request under an id that the response carries as `X-Request-ID`.
 
     Only the path is logged: a query may hold a guest's phone number.

@@ -1,0 +1,1 @@
+"""The organisation: brands, properties, staff, roles, audit trail."""

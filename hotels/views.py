@@ -76,7 +76,7 @@ def staff_required(permission: str | None = None) -> Callable[[View[P]], View[P]
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
-        return guarded
+        return cast("View[P]", guarded)
 
     return decorate
 
@@ -102,7 +102,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
     language = request.POST.get("language", "")
     if isinstance(request.user, User) and language in User.Language.values:
         User.objects.filter(pk=request.user.pk).update(language=language)
-    return cast("HttpResponse", django_set_language(request))
+    return django_set_language(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -32,7 +32,7 @@ from members.models import (
     Stay,
     Tag,
 )
-from members.services.guests import GuestInputError, StaleRecord, update_guest
+from members.services.guests import update_guest
 
 
 class GuestForm(forms.ModelForm[Guest]):
@@ -212,7 +212,7 @@ class GuestAdmin(ExportAdminMixin, GrowingMixin, AuditedAdmin):
         """Never: stays and points refer to the guest; erasure is a process of its own."""
         return False
 
-    def save_model(self, request: HttpRequest, obj: Guest, form: GuestForm, change: bool) -> None:  # type: ignore[override] # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: Guest, form: GuestForm, change: bool) -> None:  # type: ignore[override]
         """Store the profile through the service, which keeps pinyin, version and audit trail."""
         changes = form.profile_changes()
         if changes:

@@ -24,7 +24,7 @@ class StaffAssignmentInline(ScopedInline):
 
 
 @admin.register(User)
-class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[misc,type-arg]
+class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Accounts of staff, guests and integrations; rights come from the roles alone."""
 
     form = UserChangeForm
@@ -35,7 +35,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[misc,type-arg]
     list_filter_submit = True
     ordering = ["username", "pk"]
     search_fields = ["username", "display_name", "email"]
-    filter_horizontal: list[str] = []
+    filter_horizontal = ()
     readonly_fields = ["last_login", "date_joined", "is_superuser"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),

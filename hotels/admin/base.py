@@ -162,7 +162,7 @@ class AuditedAdmin(ScopedMixin, ModelAdmin):  # type: ignore[misc]
         if before != after:
             self.audit(request, obj, "changed", before=before, after=after)
 
-    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm[Any], change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm[Any], change: bool) -> None:
         """Store the record and its audit entry."""
         super().save_model(request, obj, form, change)
         self._audit_form(request, obj, form, change=change)
@@ -172,7 +172,7 @@ class AuditedAdmin(ScopedMixin, ModelAdmin):  # type: ignore[misc]
         request: HttpRequest,
         form: forms.ModelForm[Any],
         formset: BaseModelFormSet[Any, Any],
-        change: bool,  # noqa: FBT001
+        change: bool,
     ) -> None:
         """Store the rows of an inline and an audit entry for each row that changed."""
         gone = [(row.instance, snapshot(row.instance)) for row in formset.initial_forms if row in formset.deleted_forms]

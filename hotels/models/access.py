@@ -37,15 +37,13 @@ class User(AbstractUser):
         help_text=_("The user must set up an authenticator app or a security key before anything else."),
     )
 
-    objects: ClassVar[UserManager[User]] = UserManager()
+    objects: ClassVar[UserManager[User]] = UserManager()  # type: ignore[assignment]
 
-    class Meta(AbstractUser.Meta):
+    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [
-            models.CheckConstraint(
-                condition=Q(language__in=["", "zh-hans", "en"]), name="hotels_user_language_known"
-            ),
+            models.CheckConstraint(condition=Q(language__in=["", "zh-hans", "en"]), name="hotels_user_language_known"),
         ]
 
     def __str__(self) -> str:

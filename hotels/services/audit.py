@@ -31,7 +31,9 @@ def record_audit(
         actor: Who acts; None for the system itself.
         now: Aware instant of the change.
         action: Stable code, `noun.verb`, such as `guest.enrolled`.
-        target: The record changed; or give `object_type` and `object_id`.
+        target: The record changed.
+        object_type: Instead of a record: its kind, `app.model`.
+        object_id: Instead of a record: its key.
         label: What a reader recognises the record by; never unmasked personal data.
         place: The property where it happened, which decides who may read the entry.
         before: Changed fields as they were, JSON-ready.

@@ -103,6 +103,15 @@ def day(value: dt.date | None, today: dt.date) -> str:
 
 
 @register.filter
+def short_day(value: dt.date | None, today: dt.date) -> str:
+    """Write a date where there is little room: only the word for today and tomorrow, else the date."""
+    if value is None:
+        return ""
+    words = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
+    return words.get((value - today).days) or _calendar_day(value, today)
+
+
+@register.filter
 def weekday_day(value: dt.date | None, today: dt.date) -> str:
     """Write a date with its day of the week: 11-20 周五, or today's word."""
     if value is None:

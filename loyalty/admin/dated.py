@@ -155,7 +155,7 @@ class DatedAdmin(AuditedAdmin):
         """As for any other change."""
         return self.has_change_permission(request)
 
-    @display(
+    @display(  # type: ignore[untyped-decorator]
         description=_("state"),
         label={"in_force": "success", "future": "info", "ended": "default"},
     )
@@ -169,7 +169,9 @@ class DatedAdmin(AuditedAdmin):
             return "ended", str(_("ended"))
         return "in_force", str(_("in force"))
 
-    @action(description=_("Change from a date"), url_path="change-from", permissions=["change_from"], icon="event")
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Change from a date"), url_path="change-from", permissions=["change_from"], icon="event"
+    )
     def change_from(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask what is to be given from when on, show what that means, and let it begin."""
         row = self.get_object(request, object_id)
@@ -215,7 +217,7 @@ class DatedAdmin(AuditedAdmin):
 
 def change_from_link(row: Dated) -> str:
     """A link to “change from a date” of a stored row."""
-    if row.pk is None:
+    if not row.pk:
         return ""
     url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change_from", args=[row.pk])
     return format_html("<a class='text-primary-600' href='{}'>{}</a>", url, _("Change from a date"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.db import models
@@ -67,7 +67,7 @@ class EarningRuleAdmin(DatedAdmin):
         return change_earning_rule(
             actor=actor_of(request),
             now=timezone.now(),
-            rule_id=cast("int", row.pk),
+            rule_id=row.pk,
             from_date=values["effective_from"],
             points_per_unit=values["points_per_unit"],
             name=values["name"],

@@ -49,7 +49,17 @@ class MembershipAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
 
     resource_classes = [MembershipResource]
     formats = EXPORT_FORMATS
-    list_display = ["number", "guest", "tier", "tier_since_date", "available", "pending", "debt", "status", "enrolled_at"]
+    list_display = [
+        "number",
+        "guest",
+        "tier",
+        "tier_since_date",
+        "available",
+        "pending",
+        "debt",
+        "status",
+        "enrolled_at",
+    ]
     list_select_related = ["guest", "tier", "programme", "enrolled_property", "enrolled_by"]
     list_filter = ["status", "programme", "tier", ("enrolled_at", RangeDateTimeFilter)]
     ordering = ["-id"]

@@ -42,7 +42,7 @@ class RuleChangeRefused(Exception):
         message: The reason for the reader.
     """
 
-    def __init__(self, code: str, field: str, message: str | Promise) -> None:
+    def __init__(self, *, code: str, field: str, message: str | Promise) -> None:
         super().__init__(str(message))
         self.code = code
         self.field = field
@@ -107,7 +107,9 @@ def check_edit(row: EarningRule | TierCriteria | TierBenefit, changes: Mapping[s
                 _check_end(row, value, today)
                 continue
             raise RuleChangeRefused(
-                "in_force", name, _("In force since %(date)s: use “change from a date”.") % {"date": row.effective_from}
+                code="in_force",
+                field=name,
+                message=_("In force since %(date)s: use “change from a date”.") % {"date": row.effective_from},
             )
     elif "effective_from" in changes:
         check_start(changes["effective_from"], today=today)
@@ -121,29 +123,33 @@ def check_start(effective_from: dt.date | None, *, today: dt.date) -> None:
     """
     if effective_from is not None and effective_from <= today:
         raise RuleChangeRefused(
-            "not_future",
-            "effective_from",
-            _("Choose a date after %(date)s: what is given for days that have begun does not change.")
+            code="not_future",
+            field="effective_from",
+            message=_("Choose a date after %(date)s: what is given for days that have begun does not change.")
             % {"date": today},
         )
 
 
 def _check_end(row: Any, until: dt.date | None, today: dt.date) -> None:
     if row.effective_until is not None and row.effective_until <= today:
-        raise RuleChangeRefused("ended", "effective_until", _("This ended already."))
+        raise RuleChangeRefused(code="ended", field="effective_until", message=_("This ended already."))
     if until is not None and until <= today:
-        raise RuleChangeRefused("not_future", "effective_until", _("Choose an end after %(date)s.") % {"date": today})
+        raise RuleChangeRefused(
+            code="not_future", field="effective_until", message=_("Choose an end after %(date)s.") % {"date": today}
+        )
 
 
 def _check_successor(row: EarningRule | TierBenefit, from_date: dt.date, today: dt.date) -> None:
     check_start(from_date, today=today)
     if not has_begun(row, today):
-        raise RuleChangeRefused("not_begun", "effective_from", _("This has not begun yet: edit it directly."))
+        raise RuleChangeRefused(
+            code="not_begun", field="effective_from", message=_("This has not begun yet: edit it directly.")
+        )
     if row.effective_until is not None and row.effective_until <= from_date:
         raise RuleChangeRefused(
-            "ends_before",
-            "effective_from",
-            _("This ends on %(date)s: choose an earlier day, or change what follows it.")
+            code="ends_before",
+            field="effective_from",
+            message=_("This ends on %(date)s: choose an earlier day, or change what follows it.")
             % {"date": row.effective_until},
         )
 
@@ -175,7 +181,7 @@ def change_earning_rule(
     )
     _check_successor(rule, from_date, last_begun_date(rule.programme, now))
     if points_per_unit == rule.points_per_unit:
-        raise RuleChangeRefused("unchanged", "points_per_unit", _("This is the rate already."))
+        raise RuleChangeRefused(code="unchanged", field="points_per_unit", message=_("This is the rate already."))
     successor = EarningRule(
         programme=rule.programme,
         name=name or rule.name,
@@ -302,7 +308,7 @@ def _store(row: models.Model) -> None:
         row.full_clean()
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
-        raise RuleChangeRefused("invalid", field, messages[0]) from error
+        raise RuleChangeRefused(code="invalid", field=field, message=messages[0]) from error
     row.save()
 
 
