@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 import uuid
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import BilingualName, Property
@@ -45,6 +47,13 @@ class Campaign(BilingualName):
     )
 
     objects = CampaignQuerySet.as_manager()
+
+    @builtins.property
+    def local_offer(self) -> str:
+        """The offer in the language of the reader; Chinese where there is no English one."""
+        if (get_language() or "").startswith("en") and self.offer_en:
+            return self.offer_en
+        return self.offer
 
     class Meta:
         verbose_name = _("campaign")

@@ -15,3 +15,15 @@ class LoyaltyConfig(AppConfig):
     def ready(self) -> None:
         """Connect the reactions to the signals of `members`."""
         import_module("loyalty.receivers")
+        self._join_guest_card()
+
+    def _join_guest_card(self) -> None:
+        panels = import_module("members.selectors.panels")
+        card = import_module("loyalty.selectors.card")
+        panels.register_guest_marks(card.guest_marks)
+        for order, (name, column) in enumerate(
+            [("chip", "chips"), ("number", "facts"), ("figures", "main"), ("benefits", "main"), ("lines", "main")]
+        ):
+            panels.register_guest_panel(
+                panels.GuestPanel(f"loyalty.{name}", f"loyalty/card/{name}.html", card.card_context, order, column)
+            )

@@ -1,0 +1,212 @@
+"""Tickets: logged, withdrawn, closed, reopened; each change is an event and an audit entry."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from feedback.models import Ticket, TicketEvent
+from hotels.models import Department, Property, User
+from hotels.services.audit import record_audit
+
+# Until each property has its own agreement: time to answer by severity.
+DUE_WITHIN = {
+    Ticket.Severity.CRITICAL: dt.timedelta(minutes=30),
+    Ticket.Severity.HIGH: dt.timedelta(hours=2),
+    Ticket.Severity.MEDIUM: dt.timedelta(hours=8),
+    Ticket.Severity.LOW: dt.timedelta(hours=24),
+}
+
+
+class TicketError(Exception):
+    """A ticket cannot be changed as asked; `code` is stable."""
+
+    code = "ticket_error"
+
+
+class TicketConflict(TicketError):
+    """The key was used before for another ticket."""
+
+    code = "ticket_conflict"
+
+    def __init__(self) -> None:
+        super().__init__(_("This form was sent before with other content; open a new one."))
+
+
+class TicketIsClosed(TicketError):
+    """The ticket is closed or withdrawn already."""
+
+    code = "ticket_closed"
+
+    def __init__(self) -> None:
+        super().__init__(_("This ticket is closed already."))
+
+
+class TicketIsOpen(TicketError):
+    """The ticket is open, so there is nothing to reopen."""
+
+    code = "ticket_open"
+
+    def __init__(self) -> None:
+        super().__init__(_("This ticket is open already."))
+
+
+@transaction.atomic
+def open_ticket(
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    guest_id: int,
+    place: Property,
+    category: str,
+    severity: str,
+    subject: str,
+    description: str = "",
+    stay_id: int | None = None,
+    department: Department | None = None,
+    key: uuid.UUID | None = None,
+) -> Ticket:
+    """Log what a guest complains of or asks for.
+
+    Args:
+        actor: Who logs it and owns it until somebody else takes it over; None for the system.
+        now: Aware instant; the ticket is due `DUE_WITHIN` its severity from here.
+        guest_id: The guest.
+        place: Where it happened.
+        category: Value of `Ticket.Category`.
+        severity: Value of `Ticket.Severity`.
+        subject: One line.
+        description: Anything more.
+        stay_id: The stay it is about.
+        department: Who should see to it.
+        key: Becomes the ticket's public id; sending the same key again returns the ticket it made.
+
+    Raises:
+        TicketConflict: The key made another ticket.
+    """
+    facts = {
+        "property": place,
+        "guest_id": guest_id,
+        "category": category,
+        "severity": severity,
+        "subject": subject,
+        "description": description,
+        "stay_id": stay_id,
+        "department": department,
+    }
+    ticket, created = Ticket.objects.get_or_create(
+        public_id=key or uuid.uuid4(),
+        defaults={
+            **facts,
+            "assignee": actor,
+            "opened_by": actor,
+            "opened_at": now,
+            "due_at": now + DUE_WITHIN[Ticket.Severity(severity)],
+        },
+    )
+    if not created:
+        if any(getattr(ticket, name) != value for name, value in facts.items()):
+            raise TicketConflict
+        return ticket
+    TicketEvent.objects.create(ticket=ticket, kind=TicketEvent.Kind.OPENED, actor=actor, at=now)
+    _audit(ticket, actor=actor, now=now, action="ticket.opened", after={"severity": severity, "category": category})
+    return ticket
+
+
+@transaction.atomic
+def withdraw_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int) -> Ticket:
+    """Take back a ticket that was logged by mistake; it stays on record as withdrawn.
+
+    Raises:
+        TicketIsClosed: It was closed or withdrawn before.
+    """
+    return _finish(ticket_id, Ticket.Status.WITHDRAWN, TicketEvent.Kind.WITHDRAWN, actor=actor, now=now, text="")
+
+
+@transaction.atomic
+def close_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, resolution: str = "") -> Ticket:
+    """Close a ticket.
+
+    Args:
+        actor: Who closes it.
+        now: Aware instant.
+        ticket_id: The ticket.
+        resolution: What was done for the guest.
+
+    Raises:
+        TicketIsClosed: It was closed or withdrawn before.
+    """
+    return _finish(ticket_id, Ticket.Status.CLOSED, TicketEvent.Kind.CLOSED, actor=actor, now=now, text=resolution)
+
+
+@transaction.atomic
+def reopen_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, reason: str = "") -> Ticket:
+    """Open a closed or withdrawn ticket again, with a new clock of its severity.
+
+    Raises:
+        TicketIsOpen: It is not closed.
+    """
+    ticket = _locked(ticket_id)
+    if ticket.closed_at is None:
+        raise TicketIsOpen
+    ticket.status = Ticket.Status.OPEN
+    ticket.closed_at = None
+    ticket.due_at = now + DUE_WITHIN[Ticket.Severity(ticket.severity)]
+    ticket.save(update_fields=["status", "closed_at", "due_at"])
+    TicketEvent.objects.create(ticket=ticket, kind=TicketEvent.Kind.REOPENED, text=reason, actor=actor, at=now)
+    _audit(ticket, actor=actor, now=now, action="ticket.reopened", reason=reason)
+    return ticket
+
+
+@transaction.atomic
+def add_note(*, actor: User | None, now: dt.datetime, ticket_id: int, text: str) -> TicketEvent:
+    """Add an internal note, on open and closed tickets alike."""
+    ticket = _locked(ticket_id)
+    event = TicketEvent.objects.create(ticket=ticket, kind=TicketEvent.Kind.NOTE, text=text, actor=actor, at=now)
+    _audit(ticket, actor=actor, now=now, action="ticket.noted")
+    return event
+
+
+def _locked(ticket_id: int) -> Ticket:
+    return Ticket.objects.select_for_update(no_key=True, of=("self",)).select_related("property").get(pk=ticket_id)
+
+
+def _finish(
+    ticket_id: int, status: Ticket.Status, kind: TicketEvent.Kind, *, actor: User | None, now: dt.datetime, text: str
+) -> Ticket:
+    ticket = _locked(ticket_id)
+    if ticket.closed_at is not None:
+        raise TicketIsClosed
+    before = {"status": ticket.status}
+    ticket.status = status
+    ticket.closed_at = now
+    ticket.save(update_fields=["status", "closed_at"])
+    TicketEvent.objects.create(ticket=ticket, kind=kind, text=text, actor=actor, at=now)
+    _audit(ticket, actor=actor, now=now, action=f"ticket.{kind}", before=before, after={"status": status}, reason=text)
+    return ticket
+
+
+def _audit(
+    ticket: Ticket,
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    action: str,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+    reason: str = "",
+) -> None:
+    record_audit(
+        actor=actor,
+        now=now,
+        action=action,
+        target=ticket,
+        label=str(ticket),
+        place=ticket.property,
+        before=before,
+        after=after,
+        reason=reason,
+    )

@@ -1,0 +1,203 @@
+"""Tickets: logged from the guest card, listed, closed and reopened."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from feedback import services
+from feedback.forms import CloseForm, NoteForm, TicketForm
+from feedback.models import Ticket
+from feedback.selectors import FILTERS, ticket_row, ticket_rows
+from hotels.views import staff_required
+from members.selectors.desk import current_visit
+from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
+
+PAGE_SIZE = 30
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("feedback.add_ticket")
+def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Log a complaint or request of a guest."""
+    guest = guest_or_404(request, public_id)
+    place, now = place_of(request), timezone.now()
+    form = TicketForm(request.POST or None, place=place)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            ticket = services.open_ticket(
+                actor=staff_user(request),
+                now=now,
+                guest_id=guest.pk,
+                place=place,
+                category=data["category"],
+                severity=data["severity"],
+                subject=data["subject"],
+                description=data["description"],
+                department=data["department"],
+                key=form.key,
+            )
+        except services.TicketError as error:
+            form.add_error(None, str(error))
+        else:
+            row = ticket_row(ticket, now)
+            text = _("Ticket logged: %(subject)s, due %(due)s.") % {
+                "subject": ticket.subject,
+                "due": f"{row.due_at:%H:%M}" if row.due_at.date() == place.local_date(now) else f"{row.due_at:%m-%d %H:%M}",
+            }
+            return back_to_card(request, guest, text, undo=reverse("feedback:withdraw", args=[ticket.public_id]))
+    visit = current_visit(guest, place.local_date(now))
+    return render_sheet(request, "feedback/open.html", {"form": form, "guest": guest, "visit": visit})
+
+
+def _tickets(request: HttpRequest) -> QuerySet[Ticket]:
+    return Ticket.objects.visible_to(staff_user(request)).select_related("guest", "property", "assignee", "department")
+
+
+@require_POST
+@staff_required("feedback.add_ticket")
+def withdraw(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take back a ticket that the user logged by mistake."""
+    user = staff_user(request)
+    ticket = get_object_or_404(_tickets(request), public_id=public_id, opened_by=user)
+    try:
+        services.withdraw_ticket(actor=user, now=timezone.now(), ticket_id=ticket.pk)
+    except services.TicketError as error:
+        return refuse_on_card(request, ticket.guest, str(error))
+    return back_to_card(request, ticket.guest, _("The ticket is withdrawn."))
+
+
+@never_cache
+@require_safe
+@staff_required("feedback.view_ticket")
+def tickets(request: HttpRequest) -> HttpResponse:
+    """The property's tickets, the most urgent first."""
+    user, place, now = staff_user(request), place_of(request), timezone.now()
+    which = request.GET.get("show", "open")
+    which = which if which in FILTERS else "open"
+    after = request.GET.get("after", "")
+    rows, mark = ticket_rows(user=user, place=place, now=now, which=which, after=after, limit=PAGE_SIZE)
+    labels = {"mine": _("Mine"), "open": _("Open"), "overdue": _("Overdue"), "closed": _("Closed")}
+    context = {
+        "rows": rows,
+        "which": which,
+        "tabs": labels.items(),
+        "next": mark,
+        "is_later_page": bool(after),
+        "place": place,
+        "today": place.local_date(now),
+    }
+    return render(request, "feedback/tickets.html", context)
+
+
+@never_cache
+@require_safe
+@staff_required("feedback.view_ticket")
+def ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """One ticket with what happened to it."""
+    return _ticket_page(request, public_id)
+
+
+def _ticket_page(request: HttpRequest, public_id: UUID, **forms: Any) -> HttpResponse:
+    found = get_object_or_404(_tickets(request), public_id=public_id)
+    now = timezone.now()
+    zone = zoneinfo.ZoneInfo(found.property.time_zone)
+    user = staff_user(request)
+    context = {
+        "row": ticket_row(found, now),
+        "ticket": found,
+        "guest": found.guest,
+        "events": [
+            (event, event.at.astimezone(zone)) for event in found.events.select_related("actor").order_by("-pk")
+        ],
+        "may_change": user.has_perm("feedback.change_ticket", found.property) or found.opened_by_id == user.pk,
+        "today": found.property.local_date(now),
+        "close_form": forms.get("close_form") or CloseForm(),
+        "note_form": forms.get("note_form") or NoteForm(),
+    }
+    return render(request, "feedback/ticket.html", context, status=422 if forms else 200)
+
+
+def _changeable(request: HttpRequest, public_id: UUID) -> Ticket | None:
+    """The ticket, if the user may change tickets there or logged it; None if the user may only read it."""
+    user = staff_user(request)
+    found = get_object_or_404(_tickets(request), public_id=public_id)
+    may = user.has_perm("feedback.change_ticket", found.property) or found.opened_by_id == user.pk
+    return found if may else None
+
+
+def _done(request: HttpRequest, found: Ticket, message: str, *, undo: str = "") -> HttpResponse:
+    messages.success(request, message, extra_tags=undo)
+    return redirect("feedback:ticket", found.public_id)
+
+
+@require_POST
+@staff_required("feedback.view_ticket")
+def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Close a ticket, saying what was done."""
+    found = _changeable(request, public_id)
+    if found is None:
+        return _refused(request, public_id)
+    form = CloseForm(request.POST)
+    if not form.is_valid():
+        return _ticket_page(request, public_id, close_form=form)
+    try:
+        services.close_ticket(
+            actor=staff_user(request),
+            now=timezone.now(),
+            ticket_id=found.pk,
+            resolution=form.cleaned_data["resolution"],
+        )
+    except services.TicketError as error:
+        messages.error(request, str(error))
+        return redirect("feedback:ticket", found.public_id)
+    return _done(request, found, _("The ticket is closed."), undo=reverse("feedback:reopen", args=[found.public_id]))
+
+
+@require_POST
+@staff_required("feedback.view_ticket")
+def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Open a closed ticket again."""
+    found = _changeable(request, public_id)
+    if found is None:
+        return _refused(request, public_id)
+    try:
+        services.reopen_ticket(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk)
+    except services.TicketError as error:
+        messages.error(request, str(error))
+        return redirect("feedback:ticket", found.public_id)
+    return _done(request, found, _("The ticket is open again."))
+
+
+@require_POST
+@staff_required("feedback.view_ticket")
+def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Add an internal note."""
+    found = _changeable(request, public_id)
+    if found is None:
+        return _refused(request, public_id)
+    form = NoteForm(request.POST)
+    if not form.is_valid():
+        return _ticket_page(request, public_id, note_form=form)
+    services.add_note(
+        actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, text=form.cleaned_data["text"]
+    )
+    return _done(request, found, _("The note is added."))
+
+
+def _refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    messages.error(request, _("You may read this ticket but not change it."))
+    return redirect("feedback:ticket", public_id)

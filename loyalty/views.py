@@ -1,0 +1,358 @@
+"""The desk's actions on membership, stays and points, and the points statement."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from hotels.views import staff_required
+from loyalty.forms import AdjustForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
+from loyalty.models import Membership, Posting, Programme, Redemption, Reward
+from loyalty.selectors.card import desk_programme, programme_today, summary_of
+from loyalty.selectors.members import MemberSummary
+from loyalty.selectors.postings import points_of_stays, statement
+from loyalty.services.ledger import LedgerError, reverse_posting
+from loyalty.services.memberships import AlreadyMember, MembershipError, enrol_member
+from loyalty.services.redemptions import RedemptionError, adjust_points, cancel_redemption, redeem_reward
+from loyalty.services.walk_ins import enrol_walk_in
+from members.models import Consent, Guest, Stay
+from members.selectors.desk import current_visit
+from members.services.guests import ConsentInput, GuestInputError, IdentityTaken, record_consent
+from members.services.stays import FolioLineInput, StayConflict, StayError, StayInputError, post_stay, void_stay
+from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
+
+SOURCE = "desk"
+# Version of the consent texts printed on the form; a changed text gets a new version.
+CONSENT_TEXT = "desk-2026-11"
+STATEMENT_LINES = 30
+
+
+def _programme() -> Programme:
+    programme = desk_programme()
+    if programme is None:
+        raise Http404
+    return programme
+
+
+def _summary(guest: Guest, programme: Programme, request: HttpRequest, now: dt.datetime) -> MemberSummary:
+    summary = summary_of(guest, programme, place_of(request), now)
+    if summary is None:
+        raise Http404
+    return summary
+
+
+def _consents(data: dict[str, Any]) -> list[ConsentInput]:
+    purposes = Consent.Purpose
+    answers = [ConsentInput(purpose=purposes.PROGRAMME, granted=True, text_version=CONSENT_TEXT)]
+    answers += [
+        ConsentInput(
+            purpose=purposes.MARKETING, granted=data["consent_marketing"], text_version=CONSENT_TEXT, channel=channel
+        )
+        for channel in (Consent.Channel.SMS, Consent.Channel.EMAIL, Consent.Channel.WECHAT)
+    ]
+    return answers
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("members.add_guest")
+def enrol(request: HttpRequest) -> HttpResponse:
+    """Enroll somebody who stands at the desk; shows who has the number already."""
+    query = request.GET.get("q", "").strip()
+    is_number = sum(character.isdigit() for character in query) * 2 > len(query)
+    form = EnrolForm(request.POST or None, initial={"phone" if is_number else "name": query})
+    context: dict[str, Any] = {"form": form}
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            guest = enrol_walk_in(
+                actor=staff_user(request),
+                now=timezone.now(),
+                programme=_programme(),
+                place=place_of(request),
+                name=data["name"],
+                phone=data["phone"],
+                email=data["email"],
+                document_type=data["document_type"],
+                document_number=data["document_number"],
+                gender=data["gender"],
+                birthday=data["birthday"],
+                language=get_language() or "",
+                company=data["company"],
+                source=SOURCE,
+                consents=_consents(data),
+            )
+        except GuestInputError as error:
+            form.add_errors(error.errors)
+        except IdentityTaken as error:
+            field = {"document": "document_number"}.get(error.kind, error.kind)
+            form.add_errors({field: error.message})
+            context["known"] = error.guest
+            context["known_is_member"] = Membership.objects.filter(guest=error.guest).exists()
+        except MembershipError as error:
+            form.add_error(None, str(error))
+        else:
+            membership = Membership.objects.get(guest=guest)
+            text = _("%(name)s is a member now: %(number)s.") % {"name": guest.name, "number": membership.number}
+            return back_to_card(request, guest, text)
+    return render_sheet(request, "loyalty/enrol.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("members.add_guest")
+def enrol_guest(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Make a guest who is known already a member."""
+    guest = guest_or_404(request, public_id)
+    programme = _programme()
+    form = MakeMemberForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        actor, now, place = staff_user(request), timezone.now(), place_of(request)
+        try:
+            membership = enrol_member(actor=actor, now=now, programme=programme, guest_id=guest.pk, place=place)
+        except AlreadyMember as error:
+            return refuse_on_card(request, guest, str(error))
+        except MembershipError as error:
+            form.add_error(None, str(error))
+        else:
+            for consent in _consents(form.cleaned_data):
+                record_consent(actor=actor, now=now, guest_id=guest.pk, consent=consent, source=SOURCE, place=place)
+            text = _("%(name)s is a member now: %(number)s.") % {"name": guest.name, "number": membership.number}
+            return back_to_card(request, guest, text)
+    return render_sheet(request, "loyalty/make_member.html", {"form": form, "guest": guest, "programme": programme})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("members.post_stay")
+def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Post a stay that ended; the toast says what it brought and why."""
+    guest = guest_or_404(request, public_id)
+    place, now = place_of(request), timezone.now()
+    today = place.local_date(now)
+    visit = current_visit(guest, today)
+    initial: dict[str, Any] = {"arrival_date": today - dt.timedelta(days=1), "departure_date": today}
+    if visit and visit.place == place and visit.night:
+        initial = {"arrival_date": visit.arrival_date, "departure_date": today, "room_number": visit.room}
+    form = StayForm(request.POST or None, place=place, today=today, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            stay = post_stay(
+                actor=staff_user(request),
+                now=now,
+                place=place,
+                source_system=SOURCE,
+                source_reference=f"D{today:%y%m%d}-{form.key.hex[:6].upper()}",
+                guest_id=guest.pk,
+                arrival_date=data["arrival_date"],
+                departure_date=data["departure_date"],
+                lines=[
+                    FolioLineInput(
+                        line_reference=code,
+                        business_date=data["departure_date"],
+                        category=code,
+                        net_amount=amount,
+                    )
+                    for code, amount in form.amounts.items()
+                ],
+                currency=place.currency,
+                room_number=data["room_number"],
+                room_type=data["room_type"],
+                channel="",
+            )
+        except StayInputError as error:
+            form.add_errors(error.errors)
+        except StayConflict:
+            form.add_error(None, _("This form was sent before with other content; open a new one."))
+        except StayError as error:
+            form.add_error(None, str(error))
+        else:
+            undo = reverse("loyalty:void_stay", args=[stay.public_id])
+            return back_to_card(request, guest, _what_it_brought(stay), undo=undo)
+    return render_sheet(request, "loyalty/stay.html", {"form": form, "guest": guest, "place": place})
+
+
+def _what_it_brought(stay: Stay) -> str:
+    membership = Membership.objects.filter(guest=stay.guest_id).select_related("programme").first()
+    if membership is None:
+        return _("The stay is posted; the guest is no member, so it brought no points.")
+    line = points_of_stays(membership=membership, stays=[stay])[0]
+    text = ngettext(
+        "The stay is posted: %(points)s point.", "The stay is posted: %(points)s points.", line.points
+    ) % {"points": f"{line.points:,}"}
+    return f"{text} {line.sentence}".strip()
+
+
+@require_POST
+@staff_required("members.post_stay")
+def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take back a stay that was posted at the desk."""
+    place = place_of(request)
+    stays = Stay.objects.visible_to(staff_user(request)).select_related("guest")
+    stay = get_object_or_404(stays, public_id=public_id, property=place, source_system=SOURCE)
+    if stay.guest is None:
+        raise Http404
+    try:
+        void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=_("undone at the desk"))
+    except (StayError, LedgerError) as error:
+        return refuse_on_card(request, stay.guest, str(error))
+    return back_to_card(request, stay.guest, _("The stay is voided and its points are taken back."))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("loyalty.redeem_points")
+def redeem(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take a reward for points."""
+    guest = guest_or_404(request, public_id)
+    programme, now, place = _programme(), timezone.now(), place_of(request)
+    summary = _summary(guest, programme, request, now)
+    form = RedeemForm(request.POST or None, programme=programme)
+    if request.method == "POST" and form.is_valid():
+        reward: Reward = form.cleaned_data["reward"]
+        try:
+            redemption = redeem_reward(
+                actor=staff_user(request),
+                now=now,
+                membership_id=summary.membership.pk,
+                reward_id=reward.pk,
+                place=place,
+                idempotency_key=str(form.key),
+            )
+        except (LedgerError, RedemptionError) as error:
+            form.add_error("reward", str(error))
+        else:
+            text = ngettext(
+                "%(reward)s redeemed for %(points)s point.",
+                "%(reward)s redeemed for %(points)s points.",
+                redemption.points,
+            ) % {"reward": reward.local_name, "points": f"{redemption.points:,}"}
+            undo = reverse("loyalty:cancel_redemption", args=[redemption.public_id])
+            return back_to_card(request, guest, text, undo=undo)
+    chosen = form["reward"].value()
+    rewards = [
+        (reward, max(0, reward.points - summary.available), str(reward.pk) == chosen)
+        for reward in form.fields["reward"].queryset  # type: ignore[attr-defined]
+    ]
+    context = {"form": form, "guest": guest, "summary": summary, "rewards": rewards}
+    return render_sheet(request, "loyalty/redeem.html", context)
+
+
+@require_POST
+@staff_required("loyalty.redeem_points")
+def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Give a reward back; the ledger keeps both entries."""
+    user, place = staff_user(request), place_of(request)
+    redemption = get_object_or_404(
+        Redemption.objects.select_related("membership__guest", "reward"), public_id=public_id, property=place
+    )
+    guest = redemption.membership.guest
+    try:
+        cancel_redemption(
+            actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=_("undone at the desk")
+        )
+    except (LedgerError, RedemptionError) as error:
+        return refuse_on_card(request, guest, str(error))
+    text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
+    return back_to_card(request, guest, text)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("loyalty.adjust_points")
+def adjust(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Correct points by hand, with a reason."""
+    guest = guest_or_404(request, public_id)
+    now, place = timezone.now(), place_of(request)
+    summary = _summary(guest, _programme(), request, now)
+    form = AdjustForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            result = adjust_points(
+                actor=staff_user(request),
+                now=now,
+                membership_id=summary.membership.pk,
+                points=data["points"],
+                reason=data["reason"],
+                place=place,
+                idempotency_key=str(form.key),
+            )
+        except (LedgerError, RedemptionError) as error:
+            form.add_error("points", str(error))
+        else:
+            text = _("Points adjusted by %(points)s: %(reason)s") % {
+                "points": f"{result.points:+,}",
+                "reason": data["reason"],
+            }
+            undo = reverse("loyalty:reverse_adjustment", args=[guest.public_id, result.seq])
+            return back_to_card(request, guest, text, undo=undo)
+    return render_sheet(request, "loyalty/adjust.html", {"form": form, "guest": guest, "summary": summary})
+
+
+@require_POST
+@staff_required("loyalty.adjust_points")
+def reverse_adjustment(request: HttpRequest, public_id: UUID, seq: int) -> HttpResponse:
+    """Take an adjustment back; the ledger keeps both entries."""
+    guest = guest_or_404(request, public_id)
+    posting = get_object_or_404(
+        Posting, account__membership__guest=guest, account__unit="points", seq=seq, kind=Posting.Kind.ADJUST
+    )
+    place = place_of(request)
+    if posting.property_id != place.pk:
+        raise PermissionDenied
+    try:
+        reverse_posting(
+            actor=staff_user(request),
+            now=timezone.now(),
+            posting_id=posting.pk,
+            property_id=place.pk,
+            reason=_("undone at the desk"),
+        )
+    except LedgerError as error:
+        return refuse_on_card(request, guest, str(error))
+    return back_to_card(request, guest, _("The adjustment is taken back."))
+
+
+@never_cache
+@require_safe
+@staff_required("loyalty.view_posting")
+def points_statement(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """A member's points, newest first, each with its sentence; prints on one page."""
+    guest = guest_or_404(request, public_id)
+    programme, now, place = _programme(), timezone.now(), place_of(request)
+    summary = _summary(guest, programme, request, now)
+    before = request.GET.get("before", "")
+    lines = statement(
+        membership_id=summary.membership.pk,
+        before_seq=int(before[:18]) if before.isdecimal() else None,
+        limit=STATEMENT_LINES + 1,
+    )
+    zone = zoneinfo.ZoneInfo(place.time_zone)
+    return render(
+        request,
+        "loyalty/statement.html",
+        {
+            "guest": guest,
+            "place": place,
+            "programme": programme,
+            "summary": summary,
+            "lines": [(line, line.posting.occurred_at.astimezone(zone).date()) for line in lines[:STATEMENT_LINES]],
+            "next": lines[STATEMENT_LINES - 1].posting.seq if len(lines) > STATEMENT_LINES else None,
+            "is_later_page": bool(before),
+            "today": programme_today(programme, now),
+        },
+    )
