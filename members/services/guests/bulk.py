@@ -291,6 +291,8 @@ class _Batch:
         values.sort(key=lambda value: value[0])
         columns = "guest_id, kind, issuer, value, value_index, last4_index, masked, is_primary, created_at"
         with (
+            # Django does not translate the errors of COPY by itself.
+            connection.wrap_database_errors,
             connection.cursor() as cursor,
             cursor.copy(f"COPY members_guestidentity ({columns}) FROM STDIN") as copy,
         ):
