@@ -1,0 +1,145 @@
+"""One of everything, made by the services, so that every page has a record to show."""
+
+import datetime as dt
+import itertools
+from decimal import Decimal
+from types import SimpleNamespace
+
+from allauth.mfa.models import Authenticator
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+from knox.models import AuthToken
+
+from campaigns.models import Campaign
+from feedback.services import open_ticket
+from hotels.models import ExchangeRate, Role
+from loyalty.models import TierBenefit, TierChange
+from loyalty.services.ledger import adjust_points, place_hold
+from loyalty.services.memberships import enrol_member
+from loyalty.services.redemptions import redeem_reward
+from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
+from members.services.guests import create_guest
+from members.services.preferences import add_preference, add_tag
+from members.services.stays import FolioLineInput, post_stay
+from tests.factories import (
+    NOW,
+    make_brand,
+    make_department,
+    make_group,
+    make_programme,
+    make_property,
+    make_reward,
+    make_room_type,
+    make_staff,
+)
+
+_number = itertools.count(1)
+
+
+def make_member(samples: SimpleNamespace):
+    """A guest with identities, notes, a stay, points, a redemption and a ticket."""
+    number = next(_number)
+    place, actor = samples.place, samples.manager
+    guest = create_guest(
+        actor=actor, now=NOW, name=f"陈思{number}", phone=f"+861380000{number:04d}", place=place, source="desk"
+    )
+    add_preference(
+        actor=actor, now=NOW, guest_id=guest.pk, category="allergy", text="花生", source="desk", place=place
+    )
+    add_tag(actor=actor, now=NOW, guest_id=guest.pk, tag_id=samples.tag.pk, place=place)
+    Consent.objects.create(
+        guest=guest, purpose="marketing", channel="sms", granted=True, text_version="1", source="desk", recorded_at=NOW
+    )
+    membership = enrol_member(actor=actor, now=NOW, programme=samples.programme, guest_id=guest.pk, place=place)
+    Reservation.objects.create(
+        property=place,
+        guest=guest,
+        source_system="pms",
+        source_reference=f"R{number}",
+        arrival_date=dt.date(2026, 6, 10),
+        departure_date=dt.date(2026, 6, 12),
+        room_type=samples.room_type,
+        currency="CNY",
+    )
+    stay = post_stay(
+        actor=actor,
+        now=NOW,
+        place=place,
+        source_system="pms",
+        source_reference=f"S{number}",
+        guest_id=guest.pk,
+        arrival_date=dt.date(2026, 6, 10),
+        departure_date=dt.date(2026, 6, 12),
+        lines=[FolioLineInput("1", dt.date(2026, 6, 11), RevenueCategory.ROOM, Decimal(1000))],
+        currency="CNY",
+        room_type=samples.room_type,
+    )
+    adjust_points(actor=actor, now=NOW, points=5000, reason="致歉", membership_id=membership.pk, property_id=place.pk)
+    redemption = redeem_reward(
+        actor=actor,
+        now=NOW,
+        membership_id=membership.pk,
+        reward_id=samples.reward.pk,
+        place=place,
+        idempotency_key=f"sample-{number}",
+    )
+    place_hold(
+        actor=actor,
+        now=NOW,
+        points=10,
+        hold_until=NOW + dt.timedelta(days=9000),
+        membership_id=membership.pk,
+        property_id=place.pk,
+    )
+    TierChange.objects.create(
+        membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW
+    )
+    ticket = open_ticket(
+        actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
+    )
+    return SimpleNamespace(guest=guest, membership=membership, stay=stay, redemption=redemption, ticket=ticket)
+
+
+def make_row_of_everything(samples: SimpleNamespace) -> None:
+    """One more row for every list."""
+    number = next(_number)
+    place = make_property(f"X{number}", brand=make_brand(f"B{number}"))
+    make_department(place)
+    make_room_type(place)
+    ExchangeRate.objects.create(
+        currency="USD", to_currency="CNY", effective_from=dt.date(2020, 1, 1) + dt.timedelta(number), rate=7
+    )
+    user = make_staff(Role.RECEPTIONIST, place=samples.place)
+    Tag.objects.create(code=f"tag-{number}", name="标签", name_en="Tag")
+    make_member(samples)
+    ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
+    make_reward(samples.programme)
+    TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
+    Campaign.objects.create(
+        name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
+    )
+    AuthToken.objects.create(user=user)
+    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
+    schedule = IntervalSchedule.objects.create(every=1000 + number, period="minutes")
+    PeriodicTask.objects.create(name=f"task {number}", task="loyalty.expire_points", interval=schedule)
+    CrontabSchedule.objects.create(minute=str(number % 60), hour="3")
+    ClockedSchedule.objects.create(clocked_time=NOW + dt.timedelta(hours=number))
+
+
+def make_samples() -> SimpleNamespace:
+    """The organisation, a programme, and one row for every list."""
+    place = make_property()
+    programme = make_programme()
+    samples = SimpleNamespace(
+        group=make_group(),
+        place=place,
+        department=make_department(place, "HK"),
+        room_type=make_room_type(place, "TWIN"),
+        programme=programme,
+        tier=programme.tiers.get(code="gold"),
+        reward=make_reward(programme, points=100),
+        tag=Tag.objects.create(code=f"vip-{next(_number)}", name="贵宾", name_en="VIP"),
+        manager=make_staff(Role.GROUP_MANAGER),
+    )
+    make_row_of_everything(samples)
+    samples.member = make_member(samples)
+    return samples
