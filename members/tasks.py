@@ -9,13 +9,13 @@ from members.services.imports import due_imports
 from members.services.imports import run_import as run_import_batch
 
 
-@shared_task(queue="default", acks_late=True)
+@shared_task(acks_late=True)
 def run_import(*, batch_id: int) -> bool:
     """Check or apply one import; harmless if it is done, running or canceled."""
     return run_import_batch(batch_id=batch_id, now=timezone.now())
 
 
-@shared_task(queue="default", time_limit=60)
+@shared_task(time_limit=60)
 def resume_imports() -> int:
     """Send imports that nobody works on to a worker again: their message was lost, or their worker died."""
     batch_ids = due_imports()
