@@ -116,7 +116,7 @@ class Guest(models.Model):
             models.Index(
                 F("last_stay_date").desc(nulls_last=True),
                 F("id").desc(),
-                include=["name_pinyin"],
+                include=["name", "name_pinyin"],
                 name="members_guest_recent",
             ),
         ]

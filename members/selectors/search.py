@@ -11,9 +11,10 @@ because it stops after a fixed number:
 | start of a membership number | `members_identity_number` |
 | surname | `members_guest_surname` (first character, rank) |
 | first two characters of a name | `members_guest_name2` (first two characters, rank) |
-| characters anywhere in a name, Latin words | `members_guest_grams` (GIN on pairs of characters) |
 | pinyin initials | `members_guest_initials` (initials, rank) |
-| start of the pinyin | `members_guest_pinyin`; with very many hits a walk along `members_guest_recent` |
+| characters anywhere in a name, Latin words | `members_guest_grams` (GIN on pairs of characters) |
+| start of the pinyin | `members_guest_pinyin` |
+| either of the last two with very many hits | `members_guest_recent` (rank; carries name and pinyin) |
 | room in house or arriving today | `members_stay_in_house`, `members_reservation_in_house`, `…_arrival` |
 | booking number | `members_reservation_reference`, `members_stay_reference` |
 
@@ -44,13 +45,12 @@ Matched = Literal[
 
 # Rows of one last-four index that are looked at; ten million guests have about 2,000 of each.
 LAST4_CAP = 3000
-# Hits of a pair of characters that are ranked exactly.
-GRAM_CAP = 3000
-# Hits of a pinyin prefix that are sorted; above, the newest stays are walked instead.
+# Hits that are sorted; with more, the guests are walked along in the order of the ranking.
+GRAM_CAP = 2000
 PINYIN_CAP = 8000
-WALK_CAP = 60_000
+WALK_CAP = 100_000
 RANK = "last_stay_date DESC NULLS LAST, id DESC"
-MIN_WORD = 2
+TWO_CHARACTERS = 2
 MIN_LATIN_WORD = 3
 MAX_INITIALS = 12
 MIN_NUMBER_PREFIX = 3
@@ -239,13 +239,15 @@ def _name_branches(terms: SearchTerms, limit: int) -> Iterable[_Branch]:
         )
         return
     first = "SELECT id, 'name', false, NULL::bytea FROM members_guest"
-    if len(terms.name) == 1:
-        yield _Branch(f"{first} WHERE left(name, 1) = ANY(%s) ORDER BY {RANK} LIMIT %s", [_cases(terms.name), limit])
+    if not terms.pinyin and len(terms.name) == 1:
+        # One branch for each case: an index delivers the order of the ranking for one value only.
+        for character in sorted({terms.name, terms.name.upper()}):
+            yield _Branch(f"{first} WHERE left(name, 1) = %s ORDER BY {RANK} LIMIT %s", [character, limit])
     elif not terms.pinyin:
-        if len(terms.name) == MIN_WORD:
+        if len(terms.name) == TWO_CHARACTERS:
             yield _Branch(f"{first} WHERE left(name, 2) = %s ORDER BY {RANK} LIMIT %s", [terms.name, limit])
         if grams(terms.name):
-            yield _gram_branch(terms, limit)
+            yield from _gram_branches(terms, limit)
     if terms.pinyin:
         if len(terms.pinyin) <= MAX_INITIALS:
             yield _Branch(
@@ -255,40 +257,60 @@ def _name_branches(terms: SearchTerms, limit: int) -> Iterable[_Branch]:
             )
         yield from _pinyin_branches(terms.pinyin, limit)
         if max(map(len, terms.name.split())) >= MIN_LATIN_WORD:
-            yield _gram_branch(terms, limit)
+            yield from _gram_branches(terms, limit)
 
 
-def _cases(character: str) -> list[str]:
-    return sorted({character, character.upper()})
-
-
-def _gram_branch(terms: SearchTerms, limit: int) -> _Branch:
+def _gram_branches(terms: SearchTerms, limit: int) -> Iterable[_Branch]:
     words = terms.name.split()
     contains = " AND ".join(["strpos(lower(name), %s) > 0"] * len(words))
-    return _Branch(
-        "SELECT id, 'name', false, NULL::bytea FROM ("  # noqa: S608 - built of constants
-        "SELECT id, last_stay_date FROM members_guest "
-        f"WHERE members_name_grams(name) @> %s::text[] AND {contains} LIMIT {GRAM_CAP}"
-        f") AS hit ORDER BY {RANK} LIMIT %s",
-        [grams(terms.name), *words, limit],
+    yield from _bounded(
+        "name",
+        condition=f"members_name_grams(name) @> %s::text[] AND {contains}",
+        condition_params=[grams(terms.name), *words],
+        walk_condition=contains,
+        walk_params=words,
+        cap=GRAM_CAP,
+        limit=limit,
     )
 
 
 def _pinyin_branches(pinyin: str, limit: int) -> Iterable[_Branch]:
-    bounds = [pinyin, prefix_end(pinyin)]
     in_range = "name_pinyin ~>=~ %s AND name_pinyin ~<~ %s"
-    capped = f"SELECT id, last_stay_date FROM members_guest WHERE {in_range} LIMIT {PINYIN_CAP}"  # noqa: S608
-    yield _Branch(
-        f"SELECT id, 'pinyin', false, NULL::bytea FROM ({capped}) AS hit ORDER BY {RANK} LIMIT %s",  # noqa: S608
-        [*bounds, limit],
+    bounds = [pinyin, prefix_end(pinyin)]
+    yield from _bounded(
+        "pinyin",
+        condition=in_range,
+        condition_params=bounds,
+        walk_condition=in_range,
+        walk_params=bounds,
+        cap=PINYIN_CAP,
+        limit=limit,
     )
-    # A short prefix has more hits than can be sorted in time, but then one of the next few
-    # guests in the order of the ranking is a hit.
+
+
+def _bounded(
+    matched: Matched,
+    *,
+    condition: str,
+    condition_params: Sequence[Any],
+    walk_condition: str,
+    walk_params: Sequence[Any],
+    cap: int,
+    limit: int,
+) -> Iterable[_Branch]:
+    """Hits of a condition whose index knows nothing of the ranking.
+
+    Up to `cap` hits are sorted. More cannot be sorted in time, but then they are so common that a walk
+    along the ranking soon meets enough of them.
+    """
+    hits = f"SELECT id, last_stay_date FROM members_guest WHERE {condition} LIMIT {cap}"  # noqa: S608
+    walk = f"SELECT id, name, name_pinyin FROM members_guest ORDER BY {RANK} LIMIT {WALK_CAP}"  # noqa: S608
     yield _Branch(
-        "SELECT id, 'pinyin', false, NULL::bytea FROM ("  # noqa: S608 - built of constants
-        f"SELECT id, name_pinyin FROM members_guest ORDER BY {RANK} LIMIT {WALK_CAP}) AS newest "
-        f"WHERE (SELECT count(*) = {PINYIN_CAP} FROM ({capped}) AS hit) AND {in_range} LIMIT %s",
-        [*bounds, *bounds, limit],
+        f"WITH hit AS MATERIALIZED ({hits}) "  # noqa: S608 - built of constants
+        f"(SELECT id, '{matched}', false, NULL::bytea FROM hit ORDER BY {RANK} LIMIT %s) UNION ALL "
+        f"(SELECT id, '{matched}', false, NULL::bytea FROM ({walk}) AS newest "
+        f"WHERE (SELECT count(*) = {cap} FROM hit) AND {walk_condition} LIMIT %s)",
+        [*condition_params, limit, *walk_params, limit],
     )
 
 
