@@ -60,7 +60,7 @@ _ALIASES = {
     # 籍贯, the native place, is left out on purpose: it names a Chinese town, not a nationality.
     "nationality": "国籍 国家 国家地区 nationality country citizenship",
     "company": "公司 公司名称 单位 单位名称 工作单位 协议单位 company companyname organization employer",
-    "remark": "备注 备注信息 宾客喜好 客人喜好 喜好 说明 remark remarks note notes comment comments preference preferences",
+    "remark": "备注 备注信息 房间备注 宾客喜好 客人喜好 喜好 说明 remark remarks note notes comment comments preference preferences",
     "member_no": "会员卡号 会员编号 会员id 会员号 卡号 memberno membernumber membershipnumber cardnumber",
     "tier": "会员等级 客户类型 vip等级 等级 会员级别 tier level memberlevel membertier",
     "points": "会员积分 积分 可用积分 积分余额 points balance pointsbalance",

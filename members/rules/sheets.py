@@ -337,7 +337,8 @@ def _read_csv(file: BinaryIO, encoding: str) -> Iterator[list[Cell]]:
             yield [cell.strip() for cell in row]
     finally:
         # The file belongs to the caller; a wrapper that is collected would close it.
-        text.detach()
+        if not file.closed:
+            text.detach()
 
 
 def _text_lines(lines: Iterator[str]) -> Iterator[str]:

@@ -107,7 +107,7 @@ def wrong_rows_table(batch: ImportBatch) -> Iterator[list[str]]:
     Cells that a spreadsheet would run as a formula begin with an apostrophe, which the importer ignores.
     """
     width = len(batch.headers)
-    yield [*(neutralize(header) for header in batch.headers), _("Row"), _("Problem")]
+    yield [*(neutralize(header) for header in batch.headers), _("Row number"), _("What is wrong")]
     rows = batch.rows.filter(action=ImportRow.Action.ERROR).order_by("row_number")
     for row in rows.iterator(chunk_size=500):
         cells = [neutralize(as_text(cell)) for cell in read_cells(row)]

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ Action = ImportRow.Action
 
 CHUNK_ROWS = 500
 SAMPLE_ROWS = 3
+BREATH_SECONDS = 0.01
 # How long a worker may be silent before another one takes the batch over.
 LEASE = dt.timedelta(seconds=60)
 # An import this small is checked and applied at once, without a worker.
@@ -395,6 +397,8 @@ class _Run:
                 self.batch.claimed_until = None
             self.batch.save()
         self.lease = held[0]
+        # A cancel that waits for the lock goes before the next chunk.
+        time.sleep(BREATH_SECONDS)
 
     def _read_file(self) -> list[tuple[int, list[Cell]]]:
         with self.batch.file.open("rb") as stored:
