@@ -9,6 +9,12 @@ class ConfigConfig(AppConfig):
 
     name = "config"
 
+    def ready(self) -> None:
+        """Register what the root adds to the apps."""
+        from config import ciphertexts  # noqa: PLC0415 - models are not loaded before
+
+        ciphertexts.register()
+
 
 class StaffAdminConfig(AdminConfig):
     """The admin on our own site, which staff enter by role through the staff login."""

@@ -46,7 +46,7 @@ Matched = Literal[
 # Rows of one last-four index that are looked at; ten million guests have about 2,000 of each.
 LAST4_CAP = 3000
 # Hits that are sorted; with more, the guests are walked along in the order of the ranking.
-GRAM_CAP = 2000
+GRAM_CAP = 1500
 PINYIN_CAP = 8000
 WALK_CAP = 100_000
 RANK = "last_stay_date DESC NULLS LAST, id DESC"
