@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from loyalty.models import Membership, Posting, SourceKey
 from loyalty.rules.earning import ledger_reference
@@ -110,6 +110,12 @@ def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[St
             )
         )
     return lines
+
+
+def points_of_source(*, programme_id: int, source_system: str) -> int:
+    """Points that the stays of one source system have brought all members of a programme."""
+    ids = SourceKey.objects.filter(programme=programme_id, system=source_system, kind__in=STAY_KINDS)
+    return Posting.objects.filter(pk__in=ids.values("posting_id")).aggregate(total=Sum("points"))["total"] or 0
 
 
 def postings_by_source(

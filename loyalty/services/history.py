@@ -19,6 +19,7 @@ from django.db import transaction
 from hotels.models import Brand, ExchangeRate, HotelGroup, Property, RoomType
 from hotels.services.audit import record_audit
 from loyalty.models import EarningRule, Programme, Tier
+from loyalty.selectors.postings import points_of_source
 from loyalty.services.memberships import enrol_members
 from members.models import Reservation, RevenueCategory
 from members.rules.bookings import Booking, assign_guests
@@ -44,12 +45,13 @@ DEFAULT_EURO_IN_YUAN = Decimal(8)
 
 @dataclass(slots=True)
 class IngestCounts:
-    """What a run did, by kind of record: guests, members, and outcomes of reservations and stays."""
+    """What a run did: new guests and members, outcomes of reservations and stays, and what these brought."""
 
     guests: int = 0
     members: int = 0
     reservations: Counter[str] = field(default_factory=Counter)
     stays: Counter[str] = field(default_factory=Counter)
+    points: int = 0
 
 
 def prepare_property(*, actor: User | None, now: dt.datetime, code: str) -> Property:
@@ -136,6 +138,7 @@ def ingest_bookings(
         Counts of what is new, changed, unchanged and refused.
     """
     counts = IngestCounts()
+    points_before = points_of_source(programme_id=programme.pk, source_system=SOURCE_SYSTEM)
     room_types = _room_types(place, bookings)
     ordered = sorted(bookings, key=lambda b: (b.arrival_date, b.number))
     firsts = assign_guests(ordered)
@@ -161,6 +164,7 @@ def ingest_bookings(
             rows=[_stay(b, place, room_types, guest_of[firsts[b.number]], reservation_of[b.number]) for b in chunk],
         )
         counts.stays.update(result.outcome.value for result in posted)
+    counts.points = points_of_source(programme_id=programme.pk, source_system=SOURCE_SYSTEM) - points_before
     return counts
 
 
@@ -227,9 +231,7 @@ def _enrol(
     for booking in sorted(stays, key=lambda b: b.arrival_date):
         arrived_at = dt.datetime.combine(booking.arrival_date, ARRIVAL_TIME, zone)
         since.setdefault(guest_of[firsts[booking.number]], arrived_at)
-    known = set(
-        programme.memberships.filter(guest__reservations__property=place).values_list("guest_id", flat=True)
-    )
+    known = set(programme.memberships.filter(guest__reservations__property=place).values_list("guest_id", flat=True))
     missing = [guest_id for guest_id in since if guest_id not in known]
     for chunk in _chunks(missing):
         enrol_members(actor=actor, now=now, programme=programme, guest_ids=chunk, place=place, enrolled_at=since)

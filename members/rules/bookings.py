@@ -88,6 +88,8 @@ class Booking:
     reserved_room_type: str
     assigned_room_type: str
     is_repeated_guest: bool
+    # The cells without the number: what two rows that look alike have in common.
+    content: tuple[str | None, ...] = ()
 
     @property
     def departure_date(self) -> dt.date:
@@ -143,6 +145,7 @@ def parse_booking(row: Mapping[str, str | None]) -> Booking:
         reserved_room_type=_text(row, "reserved_room_type"),
         assigned_room_type=_text(row, "assigned_room_type"),
         is_repeated_guest=_text(row, "is_repeated_guest") == "1",
+        content=tuple(value for column, value in row.items() if column != "src_row"),
     )
 
 

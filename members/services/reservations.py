@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
@@ -120,6 +121,7 @@ _COLUMNS = {
     "adults": "smallint",
     "children": "smallint",
 }
+_VALUES = attrgetter(*(column.name for column in fields(ReservationInput)))
 _KEY = ("property_id", "source_system", "source_reference")
 _FACTS = [name for name in _COLUMNS if name not in _KEY]
 _LEGAL = ", ".join(f"('{before}', '{after}')" for before, allowed in TRANSITIONS.items() for after in allowed)
@@ -206,4 +208,4 @@ def store_reservation(*, actor: User | None, now: dt.datetime, row: ReservationI
 
 
 def _columns(rows: Sequence[ReservationInput]) -> list[list[object]]:
-    return [list(column) for column in zip(*(astuple(row) for row in rows), strict=True)]
+    return [list(column) for column in zip(*map(_VALUES, rows), strict=True)]
