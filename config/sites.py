@@ -91,6 +91,16 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
 )
 
+# Names of libraries' tables in the terms of the trade.
+LABELS = {
+    "authenticator": gettext_noop("Second factors"),
+    "authtoken": gettext_noop("API tokens"),
+    "periodictask": gettext_noop("Scheduled tasks"),
+    "crontabschedule": gettext_noop("Times by the calendar"),
+    "intervalschedule": gettext_noop("Intervals"),
+    "clockedschedule": gettext_noop("Single times"),
+}
+
 
 class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
     """Entered by role, not by the `is_staff` flag, and only through the staff login."""
@@ -127,7 +137,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         for app, name, icon in entries:
             model, model_admin = admins[app, name]
             if model_admin.has_view_permission(request):
-                label = str(model._meta.verbose_name_plural)
+                label = _(LABELS[name]) if name in LABELS else str(model._meta.verbose_name_plural)
                 items.append(
                     {
                         "title": label[:1].upper() + label[1:],

@@ -14,6 +14,7 @@ from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from import_export import fields
 from unfold.contrib.filters.admin import RangeDateFilter
 
@@ -43,6 +44,7 @@ class GuestForm(forms.ModelForm[Guest]):
     class Meta:
         model = Guest
         fields = ["name", "gender", "birthday", "nationality", "language", "company"]
+        labels = {"name": pgettext_lazy("person", "name")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -118,7 +120,7 @@ class ConsentInline(ReadOnlyInline):
 class GuestResource(SafeResource):
     """Guests as exported: phones and e-mail addresses stay masked."""
 
-    name = fields.Field("name", _("name"))
+    name = fields.Field("name", pgettext_lazy("person", "name"))
     gender = fields.Field("get_gender_display", _("gender"))
     phone = fields.Field(column_name=_("phone"))
     email = fields.Field(column_name=_("e-mail"))
@@ -151,7 +153,7 @@ class GuestAdmin(ExportAdminMixin, GrowingMixin, AuditedAdmin):
     form = GuestForm
     resource_classes = [GuestResource]
     formats = EXPORT_FORMATS
-    list_display = ["name", "gender", "phone", "alert", "nationality", "company", "last_stay_date"]
+    list_display = ["guest_name", "gender", "phone", "alert", "nationality", "company", "last_stay_date"]
     list_filter = ["gender", ("last_stay_date", RangeDateFilter)]
     ordering = ["-id"]
     search_fields = ["name", "name_pinyin"]
@@ -192,6 +194,11 @@ class GuestAdmin(ExportAdminMixin, GrowingMixin, AuditedAdmin):
         if term.isascii():
             return queryset.filter(name_pinyin__startswith=term.lower().replace(" ", "")), False
         return queryset.filter(name__startswith=term), False
+
+    @admin.display(description=pgettext_lazy("person", "name"), ordering="name")
+    def guest_name(self, guest: Guest) -> str:
+        """The guest's name."""
+        return guest.name
 
     @admin.display(description=_("phone"))
     def phone(self, guest: Guest) -> str:

@@ -15,9 +15,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from hotels.admin.base import AuditedAdmin
 from hotels.models import User
@@ -62,7 +63,7 @@ class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):
             if programme is not None and Membership.objects.filter(programme=programme).exists():
                 check_start(cleaned.get("effective_from"), today=last_begun_date(programme, now))
             return
-        changes = {name: cleaned[name] for name in self.changed_data if name in cleaned}
+        changes = {name: cleaned[name] for name in self.changed_data if name in cleaned and name != "DELETE"}
         check_edit(self.instance, changes, today=last_begun_date(programme_of(self.instance), now))
 
 
@@ -85,7 +86,15 @@ class DatedFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 class ChangeFromForm(forms.Form):
     """From when on something else is given; each page adds what."""
 
-    effective_from = forms.DateField(label=_("from date"), widget=UnfoldAdminDateWidget)
+    effective_from = forms.DateField(
+        label=_("from date"),
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "class": " ".join(INPUT_CLASSES)}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.label = capfirst(field.label)
 
 
 class RateForm(ChangeFromForm):

@@ -15,6 +15,10 @@ from loyalty.models import Account, Hold, Lot, LotMove, Posting
 from loyalty.selectors.postings import sentence_of
 
 
+def _signed(points: int) -> str:
+    return f"{points:+,}" if points else "—"
+
+
 class LedgerAdmin(GrowingMixin, ReadOnlyAdmin):
     """A table of the ledger, newest rows first."""
 
@@ -119,7 +123,7 @@ class PostingAdmin(ExportAdminMixin, LedgerAdmin):
         """What the posting did to which lots."""
         moves = LotMove.objects.filter(posting_id=posting.pk).select_related("lot").order_by("lot_id")
         rows = [
-            (move.lot_id, move.lot.expires_on or "—", f"{move.pending_delta:+,}", f"{move.open_delta:+,}")
+            (move.lot_id, move.lot.expires_on or "—", _signed(move.pending_delta), _signed(move.open_delta))
             for move in moves
         ]
         if not rows:

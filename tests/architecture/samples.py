@@ -42,9 +42,7 @@ def make_member(samples: SimpleNamespace):
     guest = create_guest(
         actor=actor, now=NOW, name=f"陈思{number}", phone=f"+861380000{number:04d}", place=place, source="desk"
     )
-    add_preference(
-        actor=actor, now=NOW, guest_id=guest.pk, category="allergy", text="花生", source="desk", place=place
-    )
+    add_preference(actor=actor, now=NOW, guest_id=guest.pk, category="allergy", text="花生", source="desk", place=place)
     add_tag(actor=actor, now=NOW, guest_id=guest.pk, tag_id=samples.tag.pk, place=place)
     Consent.objects.create(
         guest=guest, purpose="marketing", channel="sms", granted=True, text_version="1", source="desk", recorded_at=NOW
@@ -90,9 +88,7 @@ def make_member(samples: SimpleNamespace):
         membership_id=membership.pk,
         property_id=place.pk,
     )
-    TierChange.objects.create(
-        membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW
-    )
+    TierChange.objects.create(membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW)
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )

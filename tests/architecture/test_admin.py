@@ -87,6 +87,8 @@ def test_lists_ask_the_database_as_often_for_thirty_rows_as_for_one(superuser_cl
 
 def queries_of(client, name):
     client.get(reverse(name))
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
         client.get(reverse(name))
     return len(captured)
