@@ -35,9 +35,10 @@ class NavItem:
 
 # code, label, URL name, icon, permission
 ENTRIES = (
-    ("desk", gettext_noop("Desk"), "members:desk", "bell", "members.use_desk"),
-    ("tickets", gettext_noop("Tickets"), "feedback:tickets", "message-report", "feedback.view_ticket"),
-    ("imports", gettext_noop("Imports"), "members:imports", "upload", "members.import_guests"),
+    ("desk", gettext_noop("Desk"), "members:desk", "bell-ringing", "members.use_desk"),
+    ("guests", gettext_noop("Guests"), "members:guests", "users", "members.view_guest"),
+    ("tickets", gettext_noop("Tickets"), "feedback:tickets", "clipboard-list", "feedback.view_ticket"),
+    ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )
 

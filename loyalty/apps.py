@@ -22,7 +22,7 @@ class LoyaltyConfig(AppConfig):
         card = import_module("loyalty.selectors.card")
         panels.register_guest_marks(card.guest_marks)
         for order, (name, column) in enumerate(
-            [("chip", "chips"), ("number", "facts"), ("figures", "main"), ("benefits", "main"), ("lines", "main")]
+            [("chip", "chips"), ("number", "facts"), ("figures", "figures"), ("benefits", "main"), ("lines", "main")]
         ):
             panels.register_guest_panel(
                 panels.GuestPanel(f"loyalty.{name}", f"loyalty/card/{name}.html", card.card_context, order, column)

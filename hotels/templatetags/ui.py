@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, pgettext_lazy
 
 register = template.Library()
 
@@ -38,7 +38,7 @@ class IconMissing(LookupError):
 @lru_cache(maxsize=512)
 def _drawing(name: str, kind: str) -> str:
     for folder in ICON_FOLDERS:
-        path = settings.BASE_DIR / folder / kind / f"{name}.svg"
+        path = settings.BASE_DIR / f"{folder}/{kind}/{name}.svg"
         if path.is_file():
             svg = re.sub(r"<!--.*?-->\s*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
             return re.sub(r'\s(class|width|height)="[^"]*"', "", svg, count=3).replace("\n", "")
@@ -111,13 +111,25 @@ def short_day(value: dt.date | None, today: dt.date) -> str:
     return words.get((value - today).days) or _calendar_day(value, today)
 
 
+WEEKDAYS = (
+    pgettext_lazy("short weekday", "Mon"),
+    pgettext_lazy("short weekday", "Tue"),
+    pgettext_lazy("short weekday", "Wed"),
+    pgettext_lazy("short weekday", "Thu"),
+    pgettext_lazy("short weekday", "Fri"),
+    pgettext_lazy("short weekday", "Sat"),
+    pgettext_lazy("short weekday", "Sun"),
+)
+
+
 @register.filter
 def weekday_day(value: dt.date | None, today: dt.date) -> str:
     """Write a date with its day of the week: 11-20 周五, or today's word."""
     if value is None:
         return "–"
     text = day(value, today)
-    return text if " " in text and not _is_english() else f"{text} {date_format(value, 'D')}"
+    is_near = abs((value - today).days) <= 1
+    return text if is_near else f"{text} {WEEKDAYS[value.weekday()]}"
 
 
 @register.filter

@@ -16,7 +16,7 @@ from hotels.models import Property, User
 from members.models import Guest
 
 PanelContext = Callable[[Guest, User, Property, dt.datetime], dict[str, Any]]
-Column = Literal["chips", "facts", "alerts", "main", "side"]
+Column = Literal["chips", "facts", "alerts", "figures", "main", "side"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class GuestPanel:
             Panels that share the function share one call. The entry `actions` (a list of
             `GuestAction`) adds buttons.
         order: Place within the column.
-        column: `chips` beside the name, `facts` in the line under it, `alerts`, `main` or `side`.
+        column: `chips` beside the name, `facts` in the line under it, `alerts`, `figures` above the
+            preferences, `main` below them, or `side`.
     """
 
     name: str
@@ -118,7 +119,7 @@ def panels_of(
         place: Where the user works.
         now: Aware instant.
     """
-    columns: dict[str, list[RenderedPanel]] = {"chips": [], "facts": [], "alerts": [], "main": [], "side": []}
+    columns: dict[str, list[RenderedPanel]] = {"chips": [], "facts": [], "alerts": [], "figures": [], "main": [], "side": []}
     known: dict[PanelContext, dict[str, Any]] = {}
     for panel in sorted(_panels.values(), key=lambda panel: (panel.order, panel.name)):
         if panel.context not in known:

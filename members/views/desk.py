@@ -63,6 +63,7 @@ def _queue(request: HttpRequest, place: Property, today: dt.date, *, rows_only: 
     section = request.GET.get("section", "all")
     section = section if section in SECTIONS else "all"
     context: dict[str, Any] = {"q": query, "section": section, "today": today, "has_queue": True}
+    context["is_number"] = sum(character.isdigit() for character in query) * 2 > len(query)
     context["rows"] = (
         _hits(query, place, today) if query else desk_rows(place=place, today=today, section=section)
     )

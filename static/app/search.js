@@ -108,10 +108,6 @@
       const count = rows().length;
       status.textContent = results().querySelector("[data-announce]")?.dataset.announce || String(count);
       markCard();
-      if (openWhenAnswered) {
-        openWhenAnswered = false;
-        openCursor();
-      }
     } else if (target.id === "guest") {
       document.body.classList.remove("queue-open");
       markCard();
@@ -119,6 +115,12 @@
       if (heading && !document.querySelector("dialog[open]")) heading.focus({ preventScroll: true });
       window.scrollTo({ top: 0 });
     }
+  });
+  // Only now do the new rows know that they open inside the page.
+  document.body.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id !== "queue" || !openWhenAnswered) return;
+    openWhenAnswered = false;
+    openCursor();
   });
   for (const name of ["htmx:responseError", "htmx:sendError"]) {
     document.body.addEventListener(name, (event) => { if (event.detail.elt === box) { waiting = false; last = ""; } });
