@@ -91,9 +91,10 @@ $(VENV)/test.stamp: requirements/test.txt requirements/base.txt $(VENV)/made.sta
 	@$(PIP_INSTALL) -r requirements/test.txt
 	@touch $(VENV)/base.stamp $@
 
+# Node trusts the machine's certificates, as pip does: a package mirror may have its own.
 node_modules/installed.stamp: package.json package-lock.json .npmrc | $(VENV)/base.stamp
 	@echo "Fetching the front-end libraries …"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --loglevel=error
+	@PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 static/vendor/assets.stamp: node_modules/installed.stamp Makefile
