@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,8 +14,9 @@ class LoyaltyConfig(AppConfig):
     verbose_name = _("Loyalty")
 
     def ready(self) -> None:
-        """Connect the reactions to the signals of `members`."""
+        """Connect the reactions to the signals of `members`, check the ledger's guards."""
         import_module("loyalty.receivers")
+        checks.register(import_module("loyalty.selectors.verification").check_guards, checks.Tags.database)
         self._join_guest_card()
 
     def _join_guest_card(self) -> None:

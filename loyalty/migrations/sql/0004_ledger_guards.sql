@@ -50,13 +50,14 @@ DECLARE
     v_id bigint;
 BEGIN
     SELECT n.id INTO v_id
-    FROM changed n LEFT JOIN loyalty_posting p ON p.account_id = n.id AND p.seq = n.last_seq
+    FROM changed n
+    LEFT JOIN LATERAL (SELECT * FROM loyalty_posting x WHERE x.account_id = n.id AND x.seq = n.last_seq OFFSET 0) p ON true
     WHERE CASE WHEN n.last_seq = 0
         THEN (n.available, n.pending, n.held, n.debt) <> (0, 0, 0, 0) OR n.head_hash <> ''
         ELSE p.id IS NULL
             OR (n.available, n.pending, n.held, n.debt) <> (p.available_after, p.pending_after, p.held_after, p.debt_after)
             OR n.head_hash <> p.hash
-            OR EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.account_id = n.id AND x.seq = n.last_seq + 1)
+            OR EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.account_id = n.id AND x.seq = n.last_seq + 1 OFFSET 0)
         END
     LIMIT 1;
     IF FOUND THEN
@@ -70,7 +71,8 @@ DECLARE
     v_id bigint;
     v_what text;
 BEGIN
-    SELECT n.id, CASE
+    SELECT f.id, f.what INTO v_id, v_what
+    FROM (SELECT n.id, CASE
             WHEN a.id IS NULL OR n.seq > a.last_seq THEN 'an account is changed by the same statement as its postings'
             WHEN n.seq > 1 AND b.id IS NULL THEN 'the postings of an account follow each other without a gap'
             WHEN n.previous_hash <> coalesce(b.hash, ''::bytea) OR n.hash <> loyalty_posting_hash(
@@ -92,23 +94,23 @@ BEGIN
                     ELSE d.held <> 0 OR (n.points > 0 AND (d.debt > 0 OR d.available < 0 OR d.pending < 0))
                 END THEN 'each kind of posting changes only the balances it is about'
             WHEN (d.available <> 0 OR d.pending <> 0)
-                AND NOT EXISTS (SELECT 1 FROM loyalty_lotmove v WHERE v.posting_id = n.id AND v.account_id = n.account_id)
+                AND NOT EXISTS (SELECT 1 FROM loyalty_lotmove v WHERE v.posting_id = n.id AND v.account_id = n.account_id OFFSET 0)
                 THEN 'a posting moves the lots it speaks of'
             WHEN n.source_reference <> '' AND NOT EXISTS (
                 SELECT 1 FROM loyalty_sourcekey k
                 WHERE (k.programme_id, k.system, k.reference, k.line, k.kind)
                     = (a.programme_id, n.source_system, n.source_reference, n.source_line, n.kind)
-                    AND k.posting_id = n.id AND k.account_id = n.account_id)
+                    AND k.posting_id = n.id AND k.account_id = n.account_id OFFSET 0)
                 THEN 'a source line is credited once, to one account'
             WHEN n.request_key <> '' AND NOT EXISTS (
                 SELECT 1 FROM loyalty_requestkey k
                 WHERE (k.programme_id, k.client, k.key) = (a.programme_id, n.request_client, n.request_key)
-                    AND k.posting_id = n.id)
+                    AND k.posting_id = n.id OFFSET 0)
                 THEN 'a request key leads to one posting'
             WHEN d.held <> 0 AND NOT EXISTS (
                 SELECT 1 FROM loyalty_hold h
                 WHERE h.id = n.hold_id AND h.account_id = n.account_id AND h.points = abs(d.held)
-                    AND CASE WHEN d.held > 0 THEN h.placed_posting_id ELSE h.closed_posting_id END = n.id)
+                    AND CASE WHEN d.held > 0 THEN h.placed_posting_id ELSE h.closed_posting_id END = n.id OFFSET 0)
                 THEN 'held points belong to a hold'
             WHEN n.reverses_id IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM loyalty_posting o
@@ -118,20 +120,20 @@ BEGIN
                     AND abs(n.points) <= n.reversed_points
                     AND abs(o.points) >= (
                         SELECT sum(r.reversed_points) FROM loyalty_posting r
-                        WHERE r.reverses_id = o.id AND r.reverses_id IS NOT NULL))
+                        WHERE r.reverses_id = o.id AND r.reverses_id IS NOT NULL) OFFSET 0)
                 THEN 'no more is reversed than was posted'
-        END
-    INTO v_id, v_what
+        END AS what
     FROM added n
-    LEFT JOIN loyalty_account a ON a.id = n.account_id
-    LEFT JOIN loyalty_posting b ON b.account_id = n.account_id AND b.seq = n.seq - 1
+    LEFT JOIN LATERAL (SELECT * FROM loyalty_account x WHERE x.id = n.account_id OFFSET 0) a ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM loyalty_posting x WHERE x.account_id = n.account_id AND x.seq = n.seq - 1 OFFSET 0) b ON true
     CROSS JOIN LATERAL (SELECT
         n.available_after - coalesce(b.available_after, 0) AS available,
         n.pending_after - coalesce(b.pending_after, 0) AS pending,
         n.held_after - coalesce(b.held_after, 0) AS held,
         n.debt_after - coalesce(b.debt_after, 0) AS debt OFFSET 0) d
-    ORDER BY 2 NULLS LAST LIMIT 1;
-    IF v_what IS NOT NULL THEN
+    OFFSET 0) f WHERE f.what IS NOT NULL LIMIT 1;
+    IF FOUND THEN
         PERFORM loyalty_refuse(v_what, TG_TABLE_NAME, v_id);
     END IF;
     RETURN NULL;
@@ -154,10 +156,12 @@ BEGIN
     END IF;
     IF TG_OP = 'INSERT' THEN
         SELECT n.id INTO v_id
-        FROM changed n LEFT JOIN loyalty_posting p ON p.id = n.posting_id AND p.account_id = n.account_id
+        FROM changed n
+        LEFT JOIN LATERAL (
+            SELECT * FROM loyalty_posting x WHERE x.id = n.posting_id AND x.account_id = n.account_id OFFSET 0) p ON true
         WHERE p.id IS NULL OR p.points <> n.original OR p.kind NOT IN ('earn', 'bonus', 'adjust')
             OR p.business_date <> n.earned_date OR p.property_id IS DISTINCT FROM n.funding_property_id
-            OR EXISTS (SELECT 1 FROM loyalty_lot o WHERE o.posting_id = n.posting_id AND o.id <> n.id)
+            OR EXISTS (SELECT 1 FROM loyalty_lot o WHERE o.posting_id = n.posting_id AND o.id <> n.id OFFSET 0)
         LIMIT 1;
         IF FOUND THEN
             PERFORM loyalty_refuse('a lot is what its posting brought in', TG_TABLE_NAME, v_id);
@@ -172,9 +176,12 @@ DECLARE
 BEGIN
     SELECT n.posting_id INTO v_id
     FROM added n
-    LEFT JOIN loyalty_posting p ON p.id = n.posting_id AND p.account_id = n.account_id
-    LEFT JOIN loyalty_posting b ON b.account_id = p.account_id AND b.seq = p.seq - 1
-    LEFT JOIN loyalty_lot l ON l.id = n.lot_id AND l.account_id = n.account_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM loyalty_posting x WHERE x.id = n.posting_id AND x.account_id = n.account_id OFFSET 0) p ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM loyalty_posting x WHERE x.account_id = p.account_id AND x.seq = p.seq - 1 OFFSET 0) b ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM loyalty_lot x WHERE x.id = n.lot_id AND x.account_id = n.account_id OFFSET 0) l ON true
     CROSS JOIN LATERAL (
         SELECT sum(v.open_delta) AS open, sum(v.pending_delta) AS pending
         FROM loyalty_lotmove v WHERE v.posting_id = n.posting_id AND v.account_id = n.account_id) s
@@ -199,11 +206,13 @@ DECLARE
 BEGIN
     SELECT n.id INTO v_id
     FROM changed n
-    LEFT JOIN loyalty_posting p ON p.id = n.placed_posting_id AND p.account_id = n.account_id
-    LEFT JOIN loyalty_posting c ON c.id = n.closed_posting_id AND c.account_id = n.account_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM loyalty_posting x WHERE x.id = n.placed_posting_id AND x.account_id = n.account_id OFFSET 0) p ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM loyalty_posting x WHERE x.id = n.closed_posting_id AND x.account_id = n.account_id OFFSET 0) c ON true
     WHERE p.hold_id IS DISTINCT FROM n.id OR p.kind <> 'hold' OR p.points <> -n.points
         OR CASE n.state WHEN 'active'
-            THEN EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.hold_id = n.id AND x.kind <> 'hold')
+            THEN EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.hold_id = n.id AND x.kind <> 'hold' OFFSET 0)
             ELSE c.hold_id IS DISTINCT FROM n.id OR (c.kind = 'redeem') <> (n.state = 'captured') END
     LIMIT 1;
     IF FOUND THEN

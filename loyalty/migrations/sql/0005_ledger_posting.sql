@@ -7,7 +7,9 @@
 --       loyalty_plan_reversal/_closing      reversal; capture and void of a hold
 --
 -- A round holds at most one movement of each account, so planning reads settled balances, and one
--- statement applies the whole round. Columns of the functions' types are in the order of the types.
+-- statement applies the whole round. Plans live as long as the connection and may be made on an empty
+-- table; LATERAL … OFFSET 0 and ctid leave the planner no other way than row by row through the index
+-- of the key, which is right for one movement and for thousands. Columns of the functions' types are in the order of the types.
 
 CREATE TYPE loyalty_movement AS (
     -- as asked
@@ -78,13 +80,16 @@ BEGIN
         CASE WHEN m.verb = 'hold' THEN 'active' END
     )::loyalty_effect ORDER BY m.i)
     FROM unnest(p_movements) m
-    JOIN loyalty_account a ON a.id = m.account_id
-    LEFT JOIN loyalty_requestkey rk
-        ON rk.programme_id = m.programme_id AND rk.client = m.request_client AND rk.key = m.request_key
-    LEFT JOIN loyalty_posting rp ON rp.id = rk.posting_id
-    LEFT JOIN loyalty_sourcekey sk
-        ON sk.programme_id = m.programme_id AND sk.system = m.source_system AND sk.reference = m.source_reference
-        AND sk.line = m.source_line AND sk.kind = m.kind
+    CROSS JOIN LATERAL (SELECT x.debt FROM loyalty_account x WHERE x.id = m.account_id OFFSET 0) a
+    LEFT JOIN LATERAL (
+        SELECT p.id, p.request_hash
+        FROM loyalty_requestkey x
+        CROSS JOIN LATERAL (SELECT y.id, y.request_hash FROM loyalty_posting y WHERE y.id = x.posting_id OFFSET 0) p
+        WHERE x.programme_id = m.programme_id AND x.client = m.request_client AND x.key = m.request_key OFFSET 0) rp ON true
+    LEFT JOIN LATERAL (
+        SELECT x.posting_id, x.account_id FROM loyalty_sourcekey x
+        WHERE x.programme_id = m.programme_id AND x.system = m.source_system AND x.reference = m.source_reference
+            AND x.line = m.source_line AND x.kind = m.kind OFFSET 0) sk ON true
     CROSS JOIN LATERAL (SELECT
         CASE WHEN m.verb IN ('redeem', 'hold') THEN m.points
              WHEN m.verb = 'adjust' THEN greatest(-m.points, 0) ELSE 0 END AS need,
@@ -126,7 +131,7 @@ BEGIN
             s.lot_ids, s.lot_open, s.lot_pending, s.lot_states, NULL, NULL, NULL)::loyalty_effect
         END ORDER BY m.i)
     FROM unnest(p_movements, p_effects) m
-    JOIN loyalty_account a ON a.id = m.account_id
+    CROSS JOIN LATERAL (SELECT x.debt FROM loyalty_account x WHERE x.id = m.account_id OFFSET 0) a
     CROSS JOIN LATERAL (
         SELECT sum(t.remaining)::bigint AS moved, sum(t.repaid)::bigint AS repaid, array_agg(t.id) AS lot_ids,
             array_agg(CASE m.verb WHEN 'release' THEN t.remaining - t.repaid ELSE -t.remaining END) AS lot_open,
@@ -333,11 +338,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION loyalty_post(p_movements loyalty_movement[], p_strict boolean) RETURNS SETOF loyalty_result
-LANGUAGE plpgsql
--- Plans live as long as the connection and may be made on a call of one movement or on an empty
--- table: reach every row by its index, whatever the statistics were then.
-SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
-AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     v_movements loyalty_movement[] := p_movements;
     v_effects loyalty_effect[];
@@ -414,7 +415,7 @@ BEGIN
                 q.source_line, q.request_client, q.request_key, q.request_hash, q.rule_version, q.explanation,
                 q.occurred_at, q.business_date, q.property_id, q.actor_id, q.reason) AS hash
             FROM (
-                SELECT nextval('loyalty_posting_id_seq') AS id, a.last_seq + 1 AS seq, a.head_hash AS previous_hash,
+                SELECT nextval('loyalty_posting_id_seq') AS id, a.row_at, a.last_seq + 1 AS seq, a.head_hash AS previous_hash,
                     a.available AS available_before, a.available + z.d_available AS available_after,
                     a.pending + z.d_pending AS pending_after, a.held + z.d_held AS held_after, a.debt + z.d_debt AS debt_after,
                     z.verb IN ('earn', 'adjust') AND z.delta > 0 AS brings_lot,
@@ -426,14 +427,15 @@ BEGIN
                     coalesce(z.request_key, '') AS request_key, coalesce(z.request_hash, '') AS request_hash,
                     coalesce(z.rule_version, '') AS rule_version, z.explanation, z.occurred_at, z.business_date,
                     z.property_id, z.actor_id, coalesce(z.reason, '') AS reason, z.member_number, z.trace_id, z.address
-                FROM unnest(v_movements, v_effects) z JOIN loyalty_account a ON a.id = z.account_id
+                FROM unnest(v_movements, v_effects) z
+                CROSS JOIN LATERAL (SELECT x.*, x.ctid AS row_at FROM loyalty_account x WHERE x.id = z.account_id OFFSET 0) a
                 WHERE z.error IS NULL OFFSET 0
             ) q
         ), balance AS (
             UPDATE loyalty_account a
             SET available = p.available_after, pending = p.pending_after, held = p.held_after, debt = p.debt_after,
                 last_seq = p.seq, head_hash = p.hash
-            FROM p WHERE a.id = p.account_id
+            FROM p WHERE a.ctid = p.row_at
         ), posting AS (
             INSERT INTO loyalty_posting (
                 id, account_id, seq, kind, points, available_after, pending_after, held_after, debt_after, reverses_id,
@@ -454,9 +456,12 @@ BEGIN
         ), used AS (
             UPDATE loyalty_lot l
             SET remaining = l.remaining + x.open + x.pending, state = x.state, expires_on = coalesce(x.expires, l.expires_on)
-            FROM p CROSS JOIN LATERAL unnest(p.lot_ids, p.lot_open, p.lot_pending, p.lot_states, p.lot_expires)
-                AS x (id, open, pending, state, expires)
-            WHERE NOT p.brings_lot AND l.id = x.id AND l.account_id = p.account_id
+            FROM p CROSS JOIN LATERAL (
+                SELECT u.*, y.ctid AS row_at
+                FROM unnest(p.lot_ids, p.lot_open, p.lot_pending, p.lot_states, p.lot_expires)
+                    AS u (id, open, pending, state, expires)
+                CROSS JOIN LATERAL (SELECT o.ctid FROM loyalty_lot o WHERE o.id = u.id OFFSET 0) y OFFSET 0) x
+            WHERE NOT p.brings_lot AND l.ctid = x.row_at
         ), moved AS (
             INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
             SELECT p.id, x.id, p.account_id, x.pending, x.open
@@ -468,7 +473,8 @@ BEGIN
             FROM p WHERE p.hold_state = 'active'
         ), closed AS (
             UPDATE loyalty_hold h SET state = p.hold_state, closed_posting_id = p.id
-            FROM p WHERE p.hold_state <> 'active' AND h.id = p.held_id AND h.account_id = p.account_id
+            FROM p CROSS JOIN LATERAL (SELECT x.ctid AS row_at FROM loyalty_hold x WHERE x.id = p.held_id OFFSET 0) y
+            WHERE p.hold_state <> 'active' AND h.ctid = y.row_at
         ), requested AS (
             INSERT INTO loyalty_requestkey (programme_id, client, key, posting_id)
             SELECT p.programme_id, p.request_client, p.request_key, p.id FROM p WHERE p.request_key <> ''
@@ -494,7 +500,9 @@ END $$;
 -- The door for callers: movements as a JSON array of objects with the fields of loyalty_movement.
 -- Accounts are locked in the order of their ids before anything else is read.
 CREATE FUNCTION loyalty_post_movements(p_movements jsonb, p_strict boolean) RETURNS SETOF loyalty_result
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
 DECLARE
     v_movements loyalty_movement[];
 BEGIN
@@ -544,12 +552,14 @@ BEGIN
                     WHEN 'reverse' THEN (SELECT CASE WHEN x.points > 0 THEN 'clawback' ELSE 'refund' END
                                          FROM loyalty_posting x WHERE x.id = m.posting_id)
                     ELSE m.verb END AS found_kind
-            FROM jsonb_populate_recordset(NULL::loyalty_movement, p_movements) m OFFSET 0
+            FROM jsonb_populate_recordset(NULL::loyalty_movement, p_movements) m ORDER BY found_account_id OFFSET 0
         ) r
-        JOIN loyalty_account a ON a.id = r.found_account_id
-        JOIN loyalty_programme g ON g.id = a.programme_id
-        JOIN loyalty_membership s ON s.id = a.membership_id
-        ORDER BY a.id FOR NO KEY UPDATE OF a
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.programme_id, x.membership_id, x.unit FROM loyalty_account x
+            WHERE x.id = r.found_account_id FOR NO KEY UPDATE) a
+        CROSS JOIN LATERAL (SELECT x.* FROM loyalty_programme x WHERE x.id = a.programme_id OFFSET 0) g
+        CROSS JOIN LATERAL (SELECT x.status, x.number FROM loyalty_membership x WHERE x.id = a.membership_id OFFSET 0) s
+        OFFSET 0
     ) k) l;
     IF coalesce(cardinality(v_movements), 0) <> jsonb_array_length(p_movements) THEN
         RAISE EXCEPTION 'ledger: unknown_account' USING ERRCODE = 'GK001',
