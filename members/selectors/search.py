@@ -134,7 +134,7 @@ def _candidates(
     params: list[Any] = [param for branch in branches for param in branch.params]
     if place is not None:
         body = f"WITH {_PRESENT} {body}"
-        params = [place.pk, place.pk, today, place.pk, *params]
+        params = [place.pk, today, place.pk, place.pk, *params]
     with connection.cursor() as cursor:
         cursor.execute(body, params)
         rows = cursor.fetchall()
@@ -147,18 +147,20 @@ def _candidates(
     return found
 
 
+# Who is at the property (standing 0) or arrives today (1): some hundreds, by their own indexes.
 _PRESENT = """
 present AS MATERIALIZED (
-    SELECT guest_id, room_number FROM members_stay
+    SELECT guest_id, room_number, 0 AS standing FROM members_stay
     WHERE property_id = %s AND status = 'in_house' AND guest_id IS NOT NULL
     UNION ALL
-    SELECT guest_id, room_number FROM members_reservation
-    WHERE property_id = %s AND arrival_date = %s AND status = 'reserved' AND guest_id IS NOT NULL
+    SELECT guest_id, room_number, 1 FROM members_reservation
+    WHERE arrival_date = %s AND property_id = %s AND status = 'reserved' AND guest_id IS NOT NULL
     UNION ALL
-    SELECT guest_id, room_number FROM members_reservation
+    SELECT guest_id, room_number, 0 FROM members_reservation
     WHERE property_id = %s AND status = 'in_house' AND guest_id IS NOT NULL
 )
 """
+_NOBODY_PRESENT = "present AS (SELECT NULL::bigint AS guest_id, NULL::int AS standing WHERE false)"
 
 
 def _number_branches(terms: SearchTerms, place: Property | None, limit: int) -> Iterable[_Branch]:
@@ -243,11 +245,8 @@ def _name_branches(terms: SearchTerms, limit: int) -> Iterable[_Branch]:
         # One branch for each case: an index delivers the order of the ranking for one value only.
         for character in sorted({terms.name, terms.name.upper()}):
             yield _Branch(f"{first} WHERE left(name, 1) = %s ORDER BY {RANK} LIMIT %s", [character, limit])
-    elif not terms.pinyin:
-        if len(terms.name) == TWO_CHARACTERS:
-            yield _Branch(f"{first} WHERE left(name, 2) = %s ORDER BY {RANK} LIMIT %s", [terms.name, limit])
-        if grams(terms.name):
-            yield from _gram_branches(terms, limit)
+    elif not terms.pinyin and grams(terms.name):
+        yield from _gram_branches(terms, limit)
     if terms.pinyin:
         if len(terms.pinyin) <= MAX_INITIALS:
             yield _Branch(
@@ -271,6 +270,9 @@ def _gram_branches(terms: SearchTerms, limit: int) -> Iterable[_Branch]:
         walk_params=words,
         cap=GRAM_CAP,
         limit=limit,
+        # Names that start with the two characters come in the order of the ranking. If they fill
+        # the list, those that have them further back are not wanted.
+        start=terms.name if len(terms.name) == TWO_CHARACTERS else "",
     )
 
 
@@ -297,20 +299,28 @@ def _bounded(
     walk_params: Sequence[Any],
     cap: int,
     limit: int,
+    start: str = "",
 ) -> Iterable[_Branch]:
     """Hits of a condition whose index knows nothing of the ranking.
 
     Up to `cap` hits are sorted. More cannot be sorted in time, but then they are so common that a walk
-    along the ranking soon meets enough of them.
+    along the ranking soon meets enough of them. Neither happens where names that start with the two
+    characters of `start` fill the list.
     """
-    hits = f"SELECT id, last_stay_date FROM members_guest WHERE {condition} LIMIT {cap}"  # noqa: S608
+    columns = f"id, '{matched}', false, NULL::bytea"
+    first = f"SELECT id FROM members_guest WHERE left(name, 2) = %s ORDER BY {RANK} LIMIT %s"  # noqa: S608
+    hits = (
+        f"SELECT id, last_stay_date FROM members_guest "  # noqa: S608 - built of constants
+        f"WHERE (SELECT count(*) < %s FROM first) AND {condition} LIMIT {cap}"
+    )
     walk = f"SELECT id, name, name_pinyin FROM members_guest ORDER BY {RANK} LIMIT {WALK_CAP}"  # noqa: S608
     yield _Branch(
-        f"WITH hit AS MATERIALIZED ({hits}) "  # noqa: S608 - built of constants
-        f"(SELECT id, '{matched}', false, NULL::bytea FROM hit ORDER BY {RANK} LIMIT %s) UNION ALL "
-        f"(SELECT id, '{matched}', false, NULL::bytea FROM ({walk}) AS newest "
+        f"WITH first AS MATERIALIZED ({first}), hit AS MATERIALIZED ({hits}) "  # noqa: S608 - built of constants
+        f"(SELECT {columns} FROM first) UNION ALL "
+        f"(SELECT {columns} FROM hit ORDER BY {RANK} LIMIT %s) UNION ALL "
+        f"(SELECT {columns} FROM ({walk}) AS newest "
         f"WHERE (SELECT count(*) = {cap} FROM hit) AND {walk_condition} LIMIT %s)",
-        [*condition_params, limit, *walk_params, limit],
+        [start, limit, limit, *condition_params, limit, *walk_params, limit],
     )
 
 
@@ -336,47 +346,43 @@ def _present_names(terms: SearchTerms) -> _Branch:
     )
 
 
-# Visits of the candidates alone: the guest's own indexes find them.
+# Rank first, describe the few that are left.
 _DESCRIBE = """
-WITH hit AS MATERIALIZED (
+WITH {present},
+ranked AS MATERIALIZED (
     SELECT guest.id, guest.public_id, guest.name, guest.gender, guest.birthday, guest.last_stay_date,
-           candidate.is_exact, candidate.matched, visit.room_number, visit.standing, visit.date
-    FROM unnest(%(ids)s::bigint[], %(exact)s::boolean[], %(matched)s::text[]) AS candidate (id, is_exact, matched)
+           candidate.is_exact, candidate.matched, coalesce(here.standing, 2) AS standing
+    FROM unnest(%s::bigint[], %s::boolean[], %s::text[]) AS candidate (id, is_exact, matched)
     JOIN members_guest AS guest ON guest.id = candidate.id
-    LEFT JOIN LATERAL (
-        SELECT room_number, departure_date AS date,
-               CASE WHEN departure_date <= %(today)s THEN 'due_out' ELSE 'in_house' END AS standing, 0 AS rank
-        FROM members_stay
-        WHERE guest_id = guest.id AND status = 'in_house' {at_place}
-        UNION ALL
-        SELECT room_number, CASE WHEN status = 'in_house' THEN departure_date ELSE arrival_date END,
-               CASE WHEN status = 'reserved' THEN 'due_in'
-                    WHEN departure_date <= %(today)s THEN 'due_out' ELSE 'in_house' END,
-               CASE WHEN status = 'in_house' THEN 0 ELSE 1 END
-        FROM members_reservation
-        WHERE guest_id = guest.id {at_place}
-              AND (status = 'in_house' OR (status = 'reserved' AND arrival_date >= %(today)s))
-        ORDER BY rank, date LIMIT 1
-    ) AS visit ON true
-    ORDER BY candidate.is_exact DESC,
-             CASE WHEN visit.standing IN ('in_house', 'due_out') THEN 0
-                  WHEN visit.standing = 'due_in' AND visit.date = %(today)s THEN 1 ELSE 2 END,
-             guest.last_stay_date DESC NULLS LAST, guest.id DESC
-    LIMIT %(limit)s
+    LEFT JOIN (SELECT guest_id, min(standing) AS standing FROM present GROUP BY guest_id) AS here
+        ON here.guest_id = candidate.id
+    ORDER BY is_exact DESC, standing, last_stay_date DESC NULLS LAST, id DESC
+    LIMIT %s
 )
-SELECT hit.id, hit.public_id, hit.name, hit.gender,
+SELECT ranked.id, ranked.public_id, ranked.name, ranked.gender,
        coalesce((SELECT masked FROM members_guestidentity AS phone
-                 WHERE phone.guest_id = hit.id AND phone.kind = 'phone'
+                 WHERE phone.guest_id = ranked.id AND phone.kind = 'phone'
                  ORDER BY phone.is_primary DESC, phone.id LIMIT 1), ''),
        EXISTS (SELECT FROM members_preference AS preference
-               WHERE preference.guest_id = hit.id AND preference.severity = 'alert'),
-       hit.birthday, coalesce(hit.room_number, ''), coalesce(hit.standing, ''), hit.date, hit.last_stay_date,
-       hit.matched
-FROM hit
-ORDER BY hit.is_exact DESC,
-         CASE WHEN hit.standing IN ('in_house', 'due_out') THEN 0
-              WHEN hit.standing = 'due_in' AND hit.date = %(today)s THEN 1 ELSE 2 END,
-         hit.last_stay_date DESC NULLS LAST, hit.id DESC
+               WHERE preference.guest_id = ranked.id AND preference.severity = 'alert'),
+       ranked.birthday, coalesce(visit.room_number, ''),
+       CASE WHEN visit.is_booking THEN 'due_in'
+            WHEN visit.date <= %s THEN 'due_out'
+            WHEN visit.date IS NOT NULL THEN 'in_house' ELSE '' END,
+       visit.date, ranked.last_stay_date, ranked.matched
+FROM ranked
+LEFT JOIN LATERAL (
+    SELECT room_number, departure_date AS date, false AS is_booking
+    FROM members_stay
+    WHERE guest_id = ranked.id AND status = 'in_house' AND property_id = coalesce(%s, property_id)
+    UNION ALL
+    SELECT room_number, CASE WHEN status = 'in_house' THEN departure_date ELSE arrival_date END, status = 'reserved'
+    FROM members_reservation
+    WHERE guest_id = ranked.id AND property_id = coalesce(%s, property_id)
+          AND (status = 'in_house' OR (status = 'reserved' AND arrival_date >= %s))
+    ORDER BY is_booking, date LIMIT 1
+) AS visit ON true
+ORDER BY ranked.is_exact DESC, ranked.standing, ranked.last_stay_date DESC NULLS LAST, ranked.id DESC
 """
 
 
@@ -385,17 +391,20 @@ def _describe(
 ) -> list[GuestHit]:
     if not candidates:
         return []
-    sql = _DESCRIBE.format(at_place="AND property_id = %(place)s" if place else "")
+    here = place.pk if place else None
     with connection.cursor() as cursor:
         cursor.execute(
-            sql,
-            {
-                "ids": list(candidates),
-                "exact": [is_exact for is_exact, _matched in candidates.values()],
-                "matched": [matched for _is_exact, matched in candidates.values()],
-                "place": place.pk if place else None,
-                "today": today,
-                "limit": limit,
-            },
+            _DESCRIBE.format(present=_PRESENT if place else _NOBODY_PRESENT),
+            [
+                *([here, today, here, here] if place else []),
+                list(candidates),
+                [is_exact for is_exact, _matched in candidates.values()],
+                [matched for _is_exact, matched in candidates.values()],
+                limit,
+                today,
+                here,
+                here,
+                today,
+            ],
         )
         return [GuestHit(*row) for row in cursor.fetchall()]

@@ -226,6 +226,26 @@ def test_who_is_here_is_never_crowded_out(place):
         assert found(query, place, limit=5)[0] == staying.pk
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(("query", "name"), [("建华", "李建华"), ("wang", "王建华"), ("smith", "John Smith")])
+def test_with_more_hits_than_can_be_sorted_the_newest_stays_still_come_first(monkeypatch, query, name):
+    monkeypatch.setattr("members.selectors.search.GRAM_CAP", 3)
+    monkeypatch.setattr("members.selectors.search.PINYIN_CAP", 3)
+    guests = [enrol(name, stayed_days_ago=100 - number) for number in range(8)]
+    enrol("赵敏", stayed_days_ago=0)
+
+    assert found(query, limit=3) == [guest.pk for guest in guests[:-4:-1]]
+
+
+@pytest.mark.django_db
+def test_names_that_start_with_the_characters_fill_the_list_first():
+    starting = [enrol("建华", stayed_days_ago=50) for _number in range(3)]
+    further_back = enrol("李建华", stayed_days_ago=1)
+
+    assert found("建华", limit=3) == [guest.pk for guest in reversed(starting)]
+    assert found("建华", limit=4)[0] == further_back.pk
+
+
 def test_a_whole_phone_number_finds_its_guest_alone(place):
     whole = enrol("王伟", phone="13800136621")
     enrol("李娜", phone="13911116621", stayed_days_ago=1)
