@@ -386,6 +386,7 @@ def _measure(people: list[Person], queries: int, *, explain: bool) -> None:
         ask = _Asker(port, path, cookie)
         _warm_up(port, path, cookie, people)
         worst = 0.0
+        print(f"{os.cpu_count()} processors, load before the run: {os.getloadavg()[0]:.1f}")
         print(f"{'':30} {'selector':>20} {'HTTP, 1 client':>22} {f'HTTP, {CLIENTS} clients':>22}")
         for kind, text_of, must_hit in KINDS:
             rng = random.Random(SEED + len(kind))

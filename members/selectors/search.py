@@ -164,7 +164,10 @@ _NOBODY_PRESENT = "present AS (SELECT NULL::bigint AS guest_id, NULL::int AS sta
 
 
 def _number_branches(terms: SearchTerms, place: Property | None, limit: int) -> Iterable[_Branch]:
-    exact = _exact_indexes(terms, place)
+    phone = (
+        _normal(identity_rules.normalize_phone, terms.text, place.country if place else "CN") if terms.digits else ""
+    )
+    exact = _exact_indexes(terms, phone)
     if exact:
         yield _Branch(
             "SELECT guest_id, kind, true, NULL::bytea FROM members_guestidentity WHERE value_index = ANY(%s)", [exact]
@@ -188,7 +191,8 @@ def _number_branches(terms: SearchTerms, place: Property | None, limit: int) -> 
             [terms.code.encode(), prefix_end(terms.code).encode(), limit],
         )
     tails = _tail_indexes(terms)
-    if tails and not terms.name:
+    # Nobody who types a whole number looks for those who share its last four digits.
+    if tails and not terms.name and not phone:
         value = "value" if len(terms.digits) > len("6621") else "NULL::bytea"
         yield _Branch(
             f"SELECT guest_id, kind, false, {value} FROM members_guestidentity "  # noqa: S608 - two constants
@@ -197,20 +201,19 @@ def _number_branches(terms: SearchTerms, place: Property | None, limit: int) -> 
         )
 
 
-def _exact_indexes(terms: SearchTerms, place: Property | None) -> list[bytes]:
+def _exact_indexes(terms: SearchTerms, phone: str) -> list[bytes]:
     """Blind indexes of everything the text is a whole number of."""
-    indexes = []
-    region = place.country if place else "CN"
-    for kind, normal in (
-        (Kind.PHONE, _normal(identity_rules.normalize_phone, terms.text, region) if terms.digits else ""),
-        (Kind.EMAIL, _normal(identity_rules.normalize_email, terms.text) if "@" in terms.text else ""),
-        (Kind.DOCUMENT, _normal(identity_rules.normalize_document, "other", terms.text) if terms.code else ""),
-        (Kind.MEMBERSHIP, _normal(identity_rules.normalize_membership_number, terms.text)),
-        (Kind.EXTERNAL, _normal(identity_rules.normalize_external_id, terms.text)),
-    ):
-        if normal:
-            indexes.append(vault.blind_index(kind, normal))
-    return indexes
+    return [
+        vault.blind_index(kind, normal)
+        for kind, normal in (
+            (Kind.PHONE, phone),
+            (Kind.EMAIL, _normal(identity_rules.normalize_email, terms.text) if "@" in terms.text else ""),
+            (Kind.DOCUMENT, _normal(identity_rules.normalize_document, "other", terms.text) if terms.code else ""),
+            (Kind.MEMBERSHIP, _normal(identity_rules.normalize_membership_number, terms.text)),
+            (Kind.EXTERNAL, _normal(identity_rules.normalize_external_id, terms.text)),
+        )
+        if normal
+    ]
 
 
 def _normal(normalize: Any, *args: str) -> str:
