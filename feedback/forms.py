@@ -15,7 +15,9 @@ from members.forms import DeskForm
 class TicketForm(DeskForm):
     """What a guest complains of or asks for."""
 
-    subject = forms.CharField(label=_("What is it about?"), max_length=120, widget=forms.TextInput(attrs={"autofocus": True}))
+    subject = forms.CharField(
+        label=_("What is it about?"), max_length=120, widget=forms.TextInput(attrs={"autofocus": True})
+    )
     category = forms.ChoiceField(label=_("Category"), choices=Ticket.Category, widget=forms.RadioSelect)
     severity = forms.ChoiceField(
         label=_("How bad is it for the guest?"),

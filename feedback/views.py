@@ -56,7 +56,9 @@ def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
             row = ticket_row(ticket, now)
             text = _("Ticket logged: %(subject)s, due %(due)s.") % {
                 "subject": ticket.subject,
-                "due": f"{row.due_at:%H:%M}" if row.due_at.date() == place.local_date(now) else f"{row.due_at:%m-%d %H:%M}",
+                "due": f"{row.due_at:%H:%M}"
+                if row.due_at.date() == place.local_date(now)
+                else f"{row.due_at:%m-%d %H:%M}",
             }
             return back_to_card(request, guest, text, undo=reverse("feedback:withdraw", args=[ticket.public_id]))
     visit = current_visit(guest, place.local_date(now))
@@ -192,9 +194,7 @@ def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _ticket_page(request, public_id, note_form=form)
-    services.add_note(
-        actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, text=form.cleaned_data["text"]
-    )
+    services.add_note(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, text=form.cleaned_data["text"])
     return _done(request, found, _("The note is added."))
 
 

@@ -99,7 +99,12 @@ class StayForm(DeskForm):
                 max_digits=12,
                 decimal_places=2,
                 widget=forms.TextInput(
-                    attrs={"class": "form-control", "inputmode": "decimal", "autocomplete": "off", "placeholder": "0.00"}
+                    attrs={
+                        "class": "form-control",
+                        "inputmode": "decimal",
+                        "autocomplete": "off",
+                        "placeholder": "0.00",
+                    }
                 ),
             )
         self.fields["amount_room"].widget.attrs["autofocus"] = True

@@ -13,9 +13,7 @@ urlpatterns = [
     path("guests/<uuid:public_id>/redeem/", views.redeem, name="redeem"),
     path("guests/<uuid:public_id>/adjust/", views.adjust, name="adjust"),
     path("guests/<uuid:public_id>/points/", views.points_statement, name="statement"),
-    path(
-        "guests/<uuid:public_id>/points/<int:seq>/reverse/", views.reverse_adjustment, name="reverse_adjustment"
-    ),
+    path("guests/<uuid:public_id>/points/<int:seq>/reverse/", views.reverse_adjustment, name="reverse_adjustment"),
     path("stays/<uuid:public_id>/void/", views.void_stay_view, name="void_stay"),
     path("redemptions/<uuid:public_id>/cancel/", views.cancel_redemption_view, name="cancel_redemption"),
 ]

@@ -190,9 +190,9 @@ def _what_it_brought(stay: Stay) -> str:
     if membership is None:
         return _("The stay is posted; the guest is no member, so it brought no points.")
     line = points_of_stays(membership=membership, stays=[stay])[0]
-    text = ngettext(
-        "The stay is posted: %(points)s point.", "The stay is posted: %(points)s points.", line.points
-    ) % {"points": f"{line.points:,}"}
+    text = ngettext("The stay is posted: %(points)s point.", "The stay is posted: %(points)s points.", line.points) % {
+        "points": f"{line.points:,}"
+    }
     return f"{text} {line.sentence}".strip()
 
 
@@ -261,9 +261,7 @@ def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpRespons
     )
     guest = redemption.membership.guest
     try:
-        cancel_redemption(
-            actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=_("undone at the desk")
-        )
+        cancel_redemption(actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=_("undone at the desk"))
     except (LedgerError, RedemptionError) as error:
         return refuse_on_card(request, guest, str(error))
     text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}

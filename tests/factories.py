@@ -7,7 +7,10 @@ from zoneinfo import ZoneInfo
 
 from hotels.models import Brand, Department, HotelGroup, Property, Role, RoomType, StaffAssignment, User
 from loyalty.models import EarningRule, Membership, Programme, Reward, Tier, TierCriteria
+from loyalty.services.ledger import earn_points
+from loyalty.services.memberships import enrol_member
 from members.models import Guest
+from members.services.guests import create_guest
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=SHANGHAI)
@@ -124,3 +127,22 @@ def make_membership(programme: Programme, guest: Guest | None = None, *, tier: s
         tier_since_date=NOW.date(),
         enrolled_at=NOW,
     )
+
+
+def make_member(
+    programme: Programme, *, name: str = "陈思远", phone: str = "", points: int = 0, place: Property | None = None
+) -> Membership:
+    """A member through the services, with a phone if given and with points that can be spent."""
+    guest = create_guest(actor=None, now=NOW, name=name, phone=phone, place=place, source="test")
+    membership = enrol_member(actor=None, now=NOW, programme=programme, guest_id=guest.pk, place=place)
+    if points:
+        earn_points(
+            actor=None,
+            now=NOW,
+            points=points,
+            membership_id=membership.pk,
+            pending_until=None,
+            expires_on=None,
+            reason="opening balance",
+        )
+    return membership

@@ -37,8 +37,8 @@ def _or_zero(field: str) -> Combinable:
 class EarningRule(models.Model):
     """Points per unit of currency for eligible folio lines of a business date.
 
-    An empty tier, property or category means any. For each folio line the rule that names the
-    most of the three wins: property before tier before category.
+    An empty tier, property or category means any. For each folio line the closest rule wins: one that
+    names the property before one that names the tier before one that names the category.
     """
 
     programme = models.ForeignKey(Programme, models.CASCADE, related_name="earning_rules", verbose_name=_("programme"))

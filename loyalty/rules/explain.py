@@ -258,9 +258,9 @@ def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, curre
         return _("The threshold for %(tier)s is reached.") % {"tier": tier}
     steps = [_step(kind, amount, currency) for kind, amount in missing]
     sentences = {
-        1: _("%(first)s more for %(tier)s."),
-        2: _("%(first)s or %(second)s more for %(tier)s."),
-        3: _("%(first)s, %(second)s or %(third)s more for %(tier)s."),
+        1: _("%(first)s to go until %(tier)s."),
+        2: _("%(first)s or %(second)s to go until %(tier)s."),
+        3: _("%(first)s, %(second)s or %(third)s to go until %(tier)s."),
     }
     names = dict(zip(("first", "second", "third"), steps, strict=False))
     return sentences[len(steps)] % {**names, "tier": tier} if steps else ""
@@ -268,7 +268,7 @@ def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, curre
 
 def _step(kind: str, amount: Decimal, currency: str) -> str:
     if kind == "amount":
-        return _("spend of %(currency)s %(amount)s") % {"currency": currency, "amount": f"{amount:,.2f}"}
+        return _("%(currency)s %(amount)s of spend") % {"currency": currency, "amount": f"{amount:,.2f}"}
     count = int(amount)
     if kind == "stays":
         return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}

@@ -18,6 +18,8 @@ from members.models import Guest
 from members.selectors.panels import GuestAction, GuestMark
 
 CARD_LINES = 5
+# Actions up to this place stand out.
+LAST_MAIN_ORDER = 10
 
 
 def desk_programme() -> Programme | None:
@@ -77,7 +79,7 @@ def _actions(guest: Guest, user: User, place: Property, *, is_member: bool) -> l
     else:
         wanted.append(("members.add_guest", "M", "user-star", _("Make a member"), "loyalty:enrol_guest", 5))
     actions = [
-        GuestAction(key, icon, label, reverse(name, args=[guest.public_id]), order, is_main=order <= 10)
+        GuestAction(key, icon, label, reverse(name, args=[guest.public_id]), order, is_main=order <= LAST_MAIN_ORDER)
         for permission, key, icon, label, name, order in wanted
         if user.has_perm(permission, place)
     ]

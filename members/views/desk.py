@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
@@ -29,7 +29,7 @@ from members.selectors.desk import (
 )
 from members.selectors.panels import GuestAction, guest_marks, panels_of
 from members.selectors.search import search_guests
-from members.services.guests import IdentityNotFound, RevealLimitReached, reveal_identity
+from members.services.guests import RevealLimitReached, reveal_identity
 from members.views.sheets import DIALOG_ID, GUEST_ID, guest_or_404, place_of, staff_user
 
 TEMPLATE = "members/desk.html"
@@ -64,9 +64,7 @@ def _queue(request: HttpRequest, place: Property, today: dt.date, *, rows_only: 
     section = section if section in SECTIONS else "all"
     context: dict[str, Any] = {"q": query, "section": section, "today": today, "has_queue": True}
     context["is_number"] = sum(character.isdigit() for character in query) * 2 > len(query)
-    context["rows"] = (
-        _hits(query, place, today) if query else desk_rows(place=place, today=today, section=section)
-    )
+    context["rows"] = _hits(query, place, today) if query else desk_rows(place=place, today=today, section=section)
     if not rows_only:
         labels = {"all": _("All"), "due_in": _("Due in"), "in_house": _("In house"), "due_out": _("Due out")}
         counts = desk_counts(place=place, today=today)
@@ -79,7 +77,9 @@ def _own_actions(guest: Guest, user: User, place: Property) -> list[GuestAction]
     actions = []
     if user.has_perm("members.change_guest", place):
         actions += [
-            GuestAction("F", "heart-plus", _("Preference"), reverse("members:add_preference", args=[guest.public_id]), 50),
+            GuestAction(
+                "F", "heart-plus", _("Preference"), reverse("members:add_preference", args=[guest.public_id]), 50
+            ),
             GuestAction("G", "tag", _("Tag"), reverse("members:add_tag", args=[guest.public_id]), 60),
         ]
     actions.append(
@@ -162,13 +162,12 @@ def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Show one masked number of one guest for some seconds; the audit trail keeps who looked."""
     place = place_of(request)
     guest = guest_or_404(request, public_id)
-    identity = next(
-        (i for i in GuestIdentity.objects.filter(guest=guest) if str(i.pk) == request.POST.get("identity")), None
-    )
+    wanted = request.POST.get("identity", "")
+    identity = next((i for i in GuestIdentity.objects.filter(guest=guest) if str(i.pk) == wanted), None)
+    if identity is None:
+        raise Http404
     now = timezone.now()
     try:
-        if identity is None:
-            raise IdentityNotFound
         plain = reveal_identity(
             actor=staff_user(request),
             now=now,
@@ -176,8 +175,8 @@ def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
             place=place,
             page=reverse("members:guest", args=[guest.public_id]),
         )
-    except (IdentityNotFound, RevealLimitReached) as error:
-        return HttpResponse(error.message, status=404 if isinstance(error, IdentityNotFound) else 429)
+    except RevealLimitReached as error:
+        return HttpResponse(error.message, status=429)
     context = {"revealed": identity, "plain": plain, "reveal_seconds": REVEAL_SECONDS}
     if request.headers.get("HX-Request") == "true":
         return render(request, f"{TEMPLATE}#revealed", context)

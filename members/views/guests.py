@@ -47,9 +47,9 @@ def guests(request: HttpRequest) -> HttpResponse:
     rows = _filtered(Guest.objects.visible_to(staff_user(request)), form)
     if before.isdecimal():
         rows = rows.filter(Q(pk__lt=int(before[:18])))
-    phone = GuestIdentity.objects.filter(
-        guest=OuterRef("pk"), kind=GuestIdentity.Kind.PHONE, is_primary=True
-    ).values("masked")[:1]
+    phone = GuestIdentity.objects.filter(guest=OuterRef("pk"), kind=GuestIdentity.Kind.PHONE, is_primary=True).values(
+        "masked"
+    )[:1]
     alert = Preference.objects.filter(guest=OuterRef("pk"), severity=Preference.Severity.ALERT)
     page = list(
         rows.annotate(phone=Coalesce(Subquery(phone), Value("")), has_alert=Exists(alert)).order_by("-pk")[

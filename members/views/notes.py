@@ -47,9 +47,7 @@ def add_preference(request: HttpRequest, public_id: UUID) -> HttpResponse:
             form.add_errors({error.field: error.message})
         else:
             undo = reverse("members:remove_preference", args=[guest.public_id, preference.pk])
-            return back_to_card(
-                request, guest, _("Noted: %(text)s") % {"text": preference.text}, undo=f"{undo}?undo=1"
-            )
+            return back_to_card(request, guest, _("Noted: %(text)s") % {"text": preference.text}, undo=f"{undo}?undo=1")
     return render_sheet(request, "members/preference.html", {"form": form, "guest": guest})
 
 
