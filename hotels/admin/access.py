@@ -6,14 +6,14 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from hotels.admin.base import AuditedAdmin, ScopedInline
-from hotels.models import StaffAssignment, User
+from hotels.models import Property, StaffAssignment, User
 
 
 class StaffAssignmentInline(ScopedInline):
@@ -53,8 +53,16 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         return "、".join(a.get_role_display() for a in user.assignments.all())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """All users with their roles in one further query."""
-        return cast("QuerySet[User]", super().get_queryset(request).prefetch_related("assignments"))
+        """The group's users, for others those with a role at their properties; roles in one further query."""
+        users = cast("QuerySet[User]", super().get_queryset(request).prefetch_related("assignments"))
+        reader = cast("User", request.user)
+        if reader.is_superuser or any(a.group_id for a in reader.active_assignments()):
+            return users
+        there = StaffAssignment.objects.filter(
+            Q(property__in=Property.objects.visible_to(reader))
+            | Q(brand__in=[a.brand_id for a in reader.active_assignments() if a.brand_id])
+        )
+        return users.filter(pk__in=there.values("user"))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Not a superuser's account, unless by a superuser: a password is as good as the rights behind it."""

@@ -138,4 +138,5 @@ def make_samples() -> SimpleNamespace:
     )
     make_row_of_everything(samples)
     samples.member = make_member(samples)
+    samples.batch = ImportBatch.objects.order_by("pk").last()
     return samples
