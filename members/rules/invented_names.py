@@ -221,44 +221,18 @@ _NAMES: dict[str, tuple[str, str, str]] = {
         "王 李 张 刘 陈 杨 赵 黄 周 吴 徐 孙 胡 朱 高 林 何 郭 马 罗 梁 宋 郑 谢 韩 唐 冯 于 董 萧",
     ),
 }
-_AREAS: dict[str, str] = {
-    **dict.fromkeys(["PT", "BR", "AO", "MZ", "CV"], "pt"),
-    **dict.fromkeys(["ES", "MX", "AR", "CO", "CL", "PE", "VE", "EC", "UY", "CR", "CU", "DO", "PR", "AD"], "es"),
-    **dict.fromkeys(["FR", "LU", "MC", "CI", "SN", "CM", "TG", "CF", "MG", "KM", "BI", "DJ", "TN", "DZ", "MA"], "fr"),
-    **dict.fromkeys(["DE", "AT", "CH"], "de"),
-    **dict.fromkeys(["NL", "BE", "SR"], "nl"),
-    **dict.fromkeys(["IT", "SM"], "it"),
-    **dict.fromkeys(["NO", "SE", "DK", "FI", "IS"], "no"),
-    **dict.fromkeys(
-        [
-            "PL",
-            "RU",
-            "RO",
-            "HU",
-            "CZ",
-            "SK",
-            "UA",
-            "LT",
-            "LV",
-            "EE",
-            "BY",
-            "BG",
-            "RS",
-            "HR",
-            "SI",
-            "MK",
-            "BA",
-            "AL",
-            "KZ",
-            "UZ",
-            "AM",
-            "AZ",
-            "GE",
-        ],
-        "pl",
-    ),
-    **dict.fromkeys(["CN", "HK", "MO", "TW", "SG"], "zh"),
+_COUNTRIES_OF_AREA = {
+    "pt": "PT BR AO MZ CV",
+    "es": "ES MX AR CO CL PE VE EC UY CR CU DO PR AD",
+    "fr": "FR LU MC CI SN CM TG CF MG KM BI DJ TN DZ MA",
+    "de": "DE AT CH",
+    "nl": "NL BE SR",
+    "it": "IT SM",
+    "no": "NO SE DK FI IS",
+    "pl": "PL RU RO HU CZ SK UA LT LV EE BY BG RS HR SI MK BA AL KZ UZ AM AZ GE",
+    "zh": "CN HK MO TW SG",
 }
+_AREAS = {country: area for area, countries in _COUNTRIES_OF_AREA.items() for country in countries.split()}
 
 
 def invent_name(seed: str, country: str) -> tuple[str, str]:
