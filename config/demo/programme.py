@@ -1,0 +1,131 @@
+"""The demo's programme: tiers, thresholds, earning rules, benefits, rewards, and campaigns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from campaigns.models import Campaign
+from config.demo.organization import THB_IN_CNY
+from hotels.models import Property
+from loyalty.models import EarningRule, Programme, Reward, Tier, TierBenefit, TierCriteria
+
+# code, Chinese, English, spend of the year in yuan, stays of the year, points per yuan
+TIERS = (
+    ("base", "普通会员", "Member", None, None, "1"),
+    ("silver", "银卡会员", "Silver", "5000", 5, "1"),
+    ("gold", "金卡会员", "Gold", "10000", 10, "1.5"),
+    ("diamond", "钻石会员", "Diamond", "20000", 20, "2"),
+)
+BENEFITS = {
+    "base": (("会员价 98 折", "2% off the best rate"), ("免费无线网络", "Free Wi-Fi")),
+    "silver": (("延迟退房至 13:00", "Late check-out until 1 pm"), ("欢迎饮品", "Welcome drink")),
+    "gold": (
+        ("双人早餐", "Breakfast for two"),
+        ("延迟退房至 14:00", "Late check-out until 2 pm"),
+        ("视房态升级房型", "Room upgrade when available"),
+    ),
+    "diamond": (
+        ("双人早餐", "Breakfast for two"),
+        ("延迟退房至 16:00", "Late check-out until 4 pm"),
+        ("保证升级至行政房", "Guaranteed upgrade to a club room"),
+        ("行政酒廊礼遇", "Club lounge access"),
+    ),
+}
+# code, Chinese, English, category, points
+REWARDS = (
+    ("late-checkout", "延迟退房至 16:00", "Late check-out until 4 pm", Reward.Category.LATE_CHECKOUT, 800),
+    ("lounge-tea", "行政酒廊下午茶", "Lounge afternoon tea", Reward.Category.FOOD, 2000),
+    ("breakfast", "双人早餐", "Breakfast for two", Reward.Category.FOOD, 1500),
+    ("airport", "机场接送（单程）", "Airport transfer, one way", Reward.Category.TRANSFER, 3500),
+    ("spa-60", "水疗 60 分钟", "Spa, 60 minutes", Reward.Category.SPA, 6000),
+    ("upgrade-club", "升级至行政房一晚", "Club upgrade, one night", Reward.Category.UPGRADE, 3000),
+    ("night-select", "悦选免费房一晚", "Free night at a Select hotel", Reward.Category.ROOM_NIGHT, 12000),
+    ("night", "免费房一晚", "Free night", Reward.Category.ROOM_NIGHT, 20000),
+    ("umbrella", "云栖雨伞", "Yunqi umbrella", Reward.Category.GOODS, 1200),
+)
+
+
+def make_programme(*, places: list[Property], today: dt.date) -> Programme:
+    """Create the programme, in force from three years back, with rules for each currency that is charged."""
+    start = dt.date(today.year - 3, 1, 1)
+    programme = Programme.objects.create(
+        code="GUIKE",
+        name="归客会",
+        name_en="Guike Club",
+        number_prefix="GK",
+        point_value=Decimal("0.02"),
+        pending_days=3,
+        expiry_months=24,
+        expiry_rounding=Programme.ExpiryRounding.MONTH_END,
+    )
+    for rank, (code, name, name_en, amount, stays, rate) in enumerate(TIERS):
+        tier = Tier.objects.create(programme=programme, code=code, name=name, name_en=name_en, rank=rank)
+        if amount:
+            TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)
+        for currency, factor in (("CNY", Decimal(1)), ("THB", THB_IN_CNY)):
+            EarningRule.objects.create(
+                programme=programme,
+                name=f"{name} · 每 {currency} {Decimal(rate) * factor} 分",
+                tier=tier,
+                currency=currency,
+                points_per_unit=Decimal(rate) * factor,
+                effective_from=start,
+            )
+        TierBenefit.objects.bulk_create(
+            TierBenefit(tier=tier, name=benefit, name_en=benefit_en, effective_from=start)
+            for benefit, benefit_en in BENEFITS[code]
+        )
+    Reward.objects.bulk_create(
+        Reward(programme=programme, code=code, name=name, name_en=name_en, category=category, points=points)
+        for code, name, name_en, category, points in REWARDS
+    )
+    _make_campaigns(programme, places, today)
+    return programme
+
+
+def _make_campaigns(programme: Programme, places: list[Property], today: dt.date) -> None:
+    gold = programme.tiers.get(code="gold")
+    day = dt.timedelta(days=1)
+    Campaign.objects.bulk_create(
+        [
+            Campaign(
+                name="秋冬温泉季",
+                name_en="Winter spa season",
+                offer="水疗八折，积分双倍",
+                offer_en="20% off the spa and double points",
+                status=Campaign.Status.ACTIVE,
+                starts_on=today - 20 * day,
+                ends_on=today + 40 * day,
+            ),
+            Campaign(
+                name="金卡谢礼",
+                name_en="Thank you, Gold",
+                offer="入住即赠双人下午茶",
+                offer_en="Afternoon tea for two with every stay",
+                status=Campaign.Status.ACTIVE,
+                starts_on=today - 5 * day,
+                ends_on=today + 25 * day,
+                minimum_tier=gold,
+            ),
+            Campaign(
+                name="外滩跨年",
+                name_en="New Year on the Bund",
+                offer="连住两晚，第二晚七折",
+                offer_en="30% off the second of two nights",
+                status=Campaign.Status.ACTIVE,
+                starts_on=today,
+                ends_on=today + 60 * day,
+                property=places[0],
+            ),
+            Campaign(
+                name="夏日亲子",
+                name_en="Family summer",
+                offer="儿童免费早餐",
+                offer_en="Children have breakfast free",
+                status=Campaign.Status.ENDED,
+                starts_on=today - 150 * day,
+                ends_on=today - 80 * day,
+            ),
+        ]
+    )
