@@ -50,7 +50,9 @@ class PreferenceForm(DeskForm):
     text = forms.CharField(
         label=_("What to know"),
         max_length=200,
-        widget=forms.TextInput(attrs={"autofocus": True, "placeholder": _("High floor, buckwheat pillow, no peanuts …")}),
+        widget=forms.TextInput(
+            attrs={"autofocus": True, "placeholder": _("High floor, buckwheat pillow, no peanuts …")}
+        ),
     )
     severity = forms.ChoiceField(
         label=_("Shown as"), choices=Preference.Severity, initial=Preference.Severity.WISH, widget=forms.RadioSelect

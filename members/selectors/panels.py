@@ -119,7 +119,14 @@ def panels_of(
         place: Where the user works.
         now: Aware instant.
     """
-    columns: dict[str, list[RenderedPanel]] = {"chips": [], "facts": [], "alerts": [], "figures": [], "main": [], "side": []}
+    columns: dict[str, list[RenderedPanel]] = {
+        "chips": [],
+        "facts": [],
+        "alerts": [],
+        "figures": [],
+        "main": [],
+        "side": [],
+    }
     known: dict[PanelContext, dict[str, Any]] = {}
     for panel in sorted(_panels.values(), key=lambda panel: (panel.order, panel.name)):
         if panel.context not in known:
