@@ -48,7 +48,8 @@ LAST4_CAP = 3000
 # Hits that are sorted; with more, the guests are walked along in the order of the ranking.
 GRAM_CAP = 1500
 PINYIN_CAP = 8000
-WALK_CAP = 100_000
+# Few enough that the walk is planned along its index in a table of any size and state.
+WALK_CAP = 20_000
 RANK = "last_stay_date DESC NULLS LAST, id DESC"
 TWO_CHARACTERS = 2
 MIN_LATIN_WORD = 3

@@ -1,13 +1,16 @@
 import datetime as dt
+import re
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from members.models import Guest, Reservation, Stay
 from members.rules.search import SearchTerms, grams, prefix_end, read_query
 from members.selectors.search import search_guests
-from members.services.guests import add_membership_numbers, create_guest
+from members.services.guests import GuestInput, add_membership_numbers, create_guest, create_guests
 from members.services.preferences import add_preference
 from tests.factories import NOW, make_property
 
@@ -345,3 +348,49 @@ def test_without_candidates_there_is_nothing_to_describe(place, django_assert_nu
         assert found("陈思远", place) == []
     with django_assert_num_queries(0):
         assert found(" ", place) == []
+
+
+@pytest.fixture
+def many_guests(place):
+    names = ["王伟", "李建华", "陈思远", "张敏", "刘洋", "赵建国", "John Smith", "Emma Brown"]
+    rows = [
+        GuestInput(name=f"{names[number % 8]}", phone=f"138{number:08d}", membership_number=f"GK{number:08d}")
+        for number in range(12_000)
+    ]
+    create_guests(actor=None, now=NOW, rows=rows, source="test")
+    Reservation.objects.bulk_create(
+        Reservation(
+            property=place,
+            source_system="pms",
+            source_reference=f"R{number}",
+            arrival_date=TODAY - dt.timedelta(days=number % 300),
+            departure_date=TODAY,
+            status=Reservation.Status.CHECKED_OUT,
+            currency="CNY",
+        )
+        for number in range(3000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE members_guest, members_guestidentity, members_reservation, members_stay")
+    return place
+
+
+def test_no_reading_of_a_query_scans_the_guests(many_guests, monkeypatch):
+    # In proportion to the guests of the test.
+    monkeypatch.setattr("members.selectors.search.WALK_CAP", 240)
+    monkeypatch.setattr("members.selectors.search.GRAM_CAP", 20)
+    queries = ["13800136621", "6621", "36621", "GK00000012", "GK0000", "王", "王伟", "建华", "陈思远", "陈6621"]
+    queries += ["csy", "chensi", "w", "smith", "1208", "R12", "c@example.com", "002X"]
+    scans = {}
+    for query in queries:
+        with CaptureQueriesContext(connection) as captured:
+            search_guests(query=query, place=many_guests, today=TODAY)
+        for statement in [entry["sql"] for entry in captured]:
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN " + statement.replace("%", "%%"))
+                plan = "\n".join(line for (line,) in cursor.fetchall())
+            found_scans = re.findall(r"Seq Scan on (members_(?:guest|guestidentity|reservation)\b)", plan)
+            if found_scans:
+                scans[query] = found_scans
+
+    assert scans == {}
