@@ -1,0 +1,1 @@
+"""Campaigns: what marketing offers to whom and when."""

@@ -1,0 +1,1 @@
+"""The composition root: settings, URLs, Celery, the embedded servers and the demo."""

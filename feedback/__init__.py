@@ -1,0 +1,1 @@
+"""Feedback: tickets, what guests complain of and ask for."""

@@ -1,0 +1,1 @@
+"""Loyalty: programmes, tiers, memberships and the points ledger."""

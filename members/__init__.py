@@ -1,0 +1,1 @@
+"""Members: guests, their identities, preferences, reservations and stays."""

@@ -12,14 +12,16 @@ import psycopg
 import pytest
 import structlog
 from celery.contrib.testing.worker import start_worker
+from celery.signals import task_postrun
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection, connections
+from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.utils import translation
 from psycopg import sql
 
 from config.celery import app
+from loyalty.selectors.verification import verify_ledger
 
 PROJECT = Path(__file__).resolve().parent.parent
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -73,7 +75,7 @@ def chromium() -> str:
 
 def _template_name() -> str:
     digest = hashlib.sha256()
-    for path in sorted(PROJECT.glob("*/migrations/*")):
+    for path in sorted(PROJECT.glob("*/migrations/**/*")):
         if path.is_file():
             digest.update(path.name.encode() + path.read_bytes())
     return f"guike_template_{digest.hexdigest()[:16]}"
@@ -124,6 +126,18 @@ def _flush_append_only_tables() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _ledger_adds_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Prove the ledger after each test that committed, before its rows are deleted."""
+    marker = request.node.get_closest_marker("django_db")
+    if not (marker and marker.kwargs.get("transaction")) and "transactional_db" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    yield
+    assert [finding for finding in verify_ledger() if finding.differences] == []
+
+
 # Each test starts from the same state.
 
 
@@ -151,6 +165,12 @@ def broker_of_this_process(worker_id: str) -> str:
 @pytest.fixture
 def running_worker(transactional_db: None, broker_of_this_process: str) -> Iterator[object]:
     """A real Celery worker in a thread, which takes tasks from the broker and commits."""
+
+    def close(**_facts: object) -> None:
+        # Each thread has its own connection, and this thread ends with the test.
+        connections.close_all()
+
+    task_postrun.connect(close)
     with start_worker(app, pool="solo", concurrency=1, perform_ping_check=False, shutdown_timeout=30) as worker:
         yield worker
-    connection.close()
+    task_postrun.disconnect(close)
