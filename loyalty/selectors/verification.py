@@ -176,6 +176,7 @@ _CHECKS: tuple[tuple[str, str], ...] = (
         LEFT JOIN loyalty_posting p ON p.id = h.placed_posting_id LEFT JOIN loyalty_posting c ON c.id = h.closed_posting_id
         WHERE p.hold_id IS DISTINCT FROM h.id OR p.points <> -h.points OR p.account_id <> h.account_id
             OR (h.state = 'active') <> (c.id IS NULL) OR (c.id IS NOT NULL AND c.hold_id IS DISTINCT FROM h.id)
+            OR c.kind <> CASE h.state WHEN 'captured' THEN 'redeem' ELSE 'void' END
         """,
     ),
     (

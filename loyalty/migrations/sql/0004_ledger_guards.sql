@@ -57,8 +57,8 @@ BEGIN
         ELSE p.id IS NULL
             OR (n.available, n.pending, n.held, n.debt) <> (p.available_after, p.pending_after, p.held_after, p.debt_after)
             OR n.head_hash <> p.hash
-            OR EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.account_id = n.id AND x.seq = n.last_seq + 1 OFFSET 0)
         END
+        OR EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.account_id = n.id AND x.seq = n.last_seq + 1 OFFSET 0)
     LIMIT 1;
     IF FOUND THEN
         PERFORM loyalty_refuse('the balances of an account are those of its last posting', TG_TABLE_NAME, v_id);
@@ -213,7 +213,8 @@ BEGIN
     WHERE p.hold_id IS DISTINCT FROM n.id OR p.kind <> 'hold' OR p.points <> -n.points
         OR CASE n.state WHEN 'active'
             THEN EXISTS (SELECT 1 FROM loyalty_posting x WHERE x.hold_id = n.id AND x.kind <> 'hold' OFFSET 0)
-            ELSE c.hold_id IS DISTINCT FROM n.id OR (c.kind = 'redeem') <> (n.state = 'captured') END
+            ELSE c.hold_id IS DISTINCT FROM n.id
+                OR c.kind <> CASE n.state WHEN 'captured' THEN 'redeem' ELSE 'void' END END
     LIMIT 1;
     IF FOUND THEN
         PERFORM loyalty_refuse('a hold stands as its postings say', TG_TABLE_NAME, v_id);
