@@ -73,7 +73,7 @@ def sentence_of(posting: Posting) -> str:
 
 
 def stay_lines(*, membership: Membership, before: Stay | None = None, limit: int = 20) -> list[StayLine]:
-    """One line for each stay of a member, newest departure first; three queries.
+    """One line for each stay of a member, newest departure first; four queries.
 
     Args:
         membership: Whose stays.
@@ -90,7 +90,7 @@ def stay_lines(*, membership: Membership, before: Stay | None = None, limit: int
 
 
 def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[StayLine]:
-    """What some stays brought a member, in the order of the stays; two queries."""
+    """What some stays brought a member, in the order of the stays; three queries."""
     references = {
         stay.pk: (stay.source_system, ledger_reference(stay.property_id, stay.source_reference)) for stay in stays
     }

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from hotels.models import Property
 from loyalty.models import EarningRule, Membership, Posting, Programme, QualificationEntry
 from members.models import FolioLine, Guest, Reservation, Stay
-from tests.factories import make_programme
+from tests.factories import make_programme, make_property
 
 pytestmark = pytest.mark.django_db
 
@@ -206,6 +206,17 @@ def test_a_file_that_is_no_such_file_is_refused(tmp_path, content):
 def test_an_unknown_programme_is_refused(tmp_path):
     with pytest.raises(CommandError, match="no programme NOPE"):
         ingest(write(tmp_path / "b.csv", {}), "--programme", "NOPE")
+
+
+def test_a_property_that_charges_in_another_currency_is_refused(tmp_path):
+    make_property("SH1")
+
+    with pytest.raises(CommandError, match="SH1 charges in CNY"):
+        ingest(write(tmp_path / "b.csv", {}), "--property", "SH1")
+    with pytest.raises(CommandError):
+        ingest(write(tmp_path / "b.csv", {}), "--property", "no code")
+
+    assert not Reservation.objects.exists()
 
 
 def test_verify_fails_on_a_difference(tmp_path):

@@ -1,14 +1,18 @@
 """Stays become points: awards, corrections, voids, claims, whole or in parts, one or many."""
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hotels.models import ExchangeRate
 from loyalty.models import Account, EarningRule, Lot, Membership, Posting, QualificationEntry
+from loyalty.rules.earning import Charge, RuleBook, RuleTerms, award_stay
 from loyalty.selectors.members import member_summary
 from loyalty.selectors.postings import statement, stay_lines
 from loyalty.services.earning import settle_stays
@@ -398,3 +402,57 @@ def test_the_statement_is_newest_first_and_goes_on_below_a_line(place, django_as
 
     assert [row.posting.seq for row in [*first, *rest]] == [5, 4, 3, 2, 1]
     assert first[0].sentence == f"入住 4（{place.name}，按普通计算）：CNY 100.00 × 1（普通 1） = 100 分。"
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_one_line_a_stay_takes_as_many_queries_for_thirty_as_for_one(place, count, django_assert_num_queries):
+    membership = member(make_programme())
+    for number in range(count):
+        post(membership, place, line("1", "100.00"), source_reference=str(number))
+
+    with django_assert_num_queries(4):
+        rows = stay_lines(membership=membership, limit=30)
+    below = stay_lines(membership=membership, before=rows[0].stay, limit=30)
+
+    assert len(rows) == count
+    assert sum(row.points for row in rows) == balance(membership)[0]
+    assert [row.stay.pk for row in below] == [row.stay.pk for row in rows[1:]]
+
+
+cents = st.integers(-20000, 40000).map(lambda amount: Decimal(amount) / 100)
+steps = st.lists(st.tuples(st.integers(0, 1), cents, st.sampled_from(["room", "food", "spa"])), min_size=1, max_size=8)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=steps, pending_days=st.sampled_from([0, 3]), voided=st.booleans())
+def test_whatever_happens_to_two_stays_they_bring_what_their_folios_are_worth(place, steps, pending_days, voided):
+    programme = make_programme(pending_days=pending_days)
+    membership = member(programme, tier="gold")
+    stays = [post(membership, place, source_reference=uuid.uuid4().hex) for _ in range(2)]
+
+    for number, (which, amount, category) in enumerate(steps):
+        extra = line(str(number), amount, category=category)
+        add_folio_lines(actor=None, now=NOW, stay_id=stays[which].pk, lines=[extra])
+    if voided:
+        void_stay(actor=None, now=NOW, stay_id=stays[0].pk, reason="test")
+
+    charges = [
+        [
+            Charge(str(number), ARRIVAL, category, amount)
+            for number, (which, amount, category) in enumerate(steps)
+            if which == index
+        ]
+        for index in range(2)
+    ]
+    rules = RuleBook([RuleTerms(1, "gold", None, None, "", "CNY", Decimal("1.5"), dt.date(2020, 1, 1))])
+    worth = [
+        award_stay(charges[index], rules=rules, property_id=place.pk, tier_id=None, currency="CNY").points
+        for index in range(2)
+    ]
+    if voided:
+        worth[0] = 0
+    assert [points_of(stay) for stay in stays] == worth
+    assert sum(balance(membership)) == sum(worth)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime as dt
 import gzip
 import io
 import json
@@ -14,14 +15,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from hotels.models import Property
+from hotels.models.organisation import code_validator
 from loyalty.models import Programme
 from loyalty.services.history import SOURCE_SYSTEM, ingest_bookings, prepare_programme, prepare_property
 from members.rules.bookings import Booking, BookingRowError, missing_columns, parse_booking
 from members.selectors.bookings import file_totals, stored_totals
 
+# What the hotel of the data charges in.
+CURRENCY = "EUR"
 GZIP_MAGIC = b"\x1f\x8b"
 ERRORS_SHOWN = 20
 
@@ -65,7 +71,7 @@ class Command(BaseCommand):
             message = "The file holds no booking that can be read."
             raise CommandError(message)
         programme = self._programme(options["programme"])
-        place = prepare_property(actor=None, now=now, code=options["property"])
+        place = self._property(options["property"], now)
         programme = prepare_programme(
             actor=None,
             now=now,
@@ -112,6 +118,17 @@ class Command(BaseCommand):
         except Programme.DoesNotExist as error:
             message = f"There is no programme {code}."
             raise CommandError(message) from error
+
+    def _property(self, code: str, now: dt.datetime) -> Property:
+        try:
+            code_validator(code)
+        except ValidationError as error:
+            raise CommandError(error.messages[0]) from error
+        place = prepare_property(actor=None, now=now, code=code)
+        if place.currency != CURRENCY:
+            message = f"{place.code} charges in {place.currency}; these bookings are in {CURRENCY}."
+            raise CommandError(message)
+        return place
 
     def _read(self, path: Path) -> tuple[list[Booking], list[str]]:
         bookings: dict[int, Booking] = {}
