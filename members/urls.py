@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from members.views import desk, guests, notes
+from members.views import desk, guests, imports, notes
 
 app_name = "members"
 
@@ -24,4 +24,5 @@ urlpatterns = [
     path("guests/<uuid:public_id>/tags/<slug:code>/remove/", notes.remove_tag, name="remove_tag"),
     path("guests/<uuid:public_id>/tags/<slug:code>/restore/", notes.restore_tag, name="restore_tag"),
     path("guests/<uuid:public_id>/registration-card/", guests.registration_card, name="registration_card"),
+    *imports.urlpatterns,
 ]

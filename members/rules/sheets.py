@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import python_calamine
 from django.utils.translation import gettext_lazy as _
@@ -92,7 +92,7 @@ class Sheet:
     rows: Iterator[tuple[int, list[Cell]]]
 
 
-def open_sheet(file: BinaryIO) -> Sheet:
+def open_sheet(file: IO[bytes]) -> Sheet:
     """Open a file whatever its name says, and find its header.
 
     Args:
@@ -129,7 +129,7 @@ def as_text(cell: Cell) -> str:
     return str(cell).strip()
 
 
-def _open(file: BinaryIO, head: bytes) -> tuple[str, Iterator[list[Cell]]]:
+def _open(file: IO[bytes], head: bytes) -> tuple[str, Iterator[list[Cell]]]:
     for magic, name in _FOREIGN_FORMATS:
         if head.startswith(magic):
             raise SheetError(
@@ -170,7 +170,7 @@ def _damaged() -> SheetError:
     )
 
 
-def _check_archive(file: BinaryIO) -> None:
+def _check_archive(file: IO[bytes]) -> None:
     """Refuse what would unpack beyond measure, before the reader sees it."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -189,7 +189,7 @@ def _check_archive(file: BinaryIO) -> None:
         left -= _unpacked_size(file, entry, limit=left)
 
 
-def _unpacked_size(file: BinaryIO, entry: zipfile.ZipInfo, *, limit: int) -> int:
+def _unpacked_size(file: IO[bytes], entry: zipfile.ZipInfo, *, limit: int) -> int:
     """Unpack an entry without keeping it: its directory may lie about the size.
 
     On the way, the addresses of a worksheet's cells tell how large a rectangle it spans.
@@ -254,7 +254,7 @@ def column_letters(index: int) -> str:
     return letters
 
 
-def _read_workbook(file: BinaryIO) -> Iterator[list[Cell]]:
+def _read_workbook(file: IO[bytes]) -> Iterator[list[Cell]]:
     try:
         workbook = python_calamine.load_workbook(file)
         for name in workbook.sheet_names:
@@ -283,7 +283,7 @@ def _plain(value: object) -> Cell:
     return value if isinstance(value, bool | int | float) else str(value)
 
 
-def _detect_encoding(file: BinaryIO, head: bytes) -> str:
+def _detect_encoding(file: IO[bytes], head: bytes) -> str:
     for bom, name in _BOMS:
         if head.startswith(bom):
             if _decodes(file, name):
@@ -300,7 +300,7 @@ def _detect_encoding(file: BinaryIO, head: bytes) -> str:
     )
 
 
-def _decodes(file: BinaryIO, encoding: str) -> bool:
+def _decodes(file: IO[bytes], encoding: str) -> bool:
     file.seek(0)
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     try:
@@ -318,7 +318,7 @@ def _binary() -> SheetError:
     )
 
 
-def _read_csv(file: BinaryIO, encoding: str) -> Iterator[list[Cell]]:
+def _read_csv(file: IO[bytes], encoding: str) -> Iterator[list[Cell]]:
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=encoding, newline="")
     try:

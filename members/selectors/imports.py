@@ -115,3 +115,25 @@ def wrong_rows_table(batch: ImportBatch) -> Iterator[list[str]]:
         padded = cells[:width] + [""] * (width - len(cells))
         reasons = " ".join(f"{problem.column}: {problem.message}".lstrip(": ") for problem in problems_of(row))
         yield [*padded, str(row.row_number), neutralize(reasons), *cells[width:]]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """A row that would be imported, as a page shows it: what each column says, personal numbers masked."""
+
+    number: int
+    action: str
+    label: str
+    cells: list[str]
+
+
+def sample_rows(batch: ImportBatch, *, limit: int = 5) -> list[SampleRow]:
+    """The first rows that are new or change a guest, with the cells of the columns chosen, in their order."""
+    positions = sorted(int(index) for index in batch.mapping)
+    rows = batch.rows.filter(action__in=[ImportRow.Action.CREATE, ImportRow.Action.UPDATE]).order_by("row_number")
+    samples = []
+    for row in rows[:limit]:
+        cells = [as_text(cell) for cell in read_cells(row)]
+        shown = [mask_cell(cells[position]) if position < len(cells) else "" for position in positions]
+        samples.append(SampleRow(row.row_number, row.action, row.get_action_display(), shown))
+    return samples

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -109,7 +109,7 @@ class _LeaseLost(Exception):
 
 
 def start_import(
-    *, actor: User | None, now: dt.datetime, place: Property, file_name: str, file: BinaryIO
+    *, actor: User | None, now: dt.datetime, place: Property, file_name: str, file: IO[bytes]
 ) -> ImportBatch:
     """Take a file in: read it whole, keep it encrypted, guess its columns.
 
