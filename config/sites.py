@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin
@@ -13,7 +13,7 @@ from django.shortcuts import resolve_url
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop
 from unfold.sites import UnfoldAdminSite
 
 from hotels.models import User
@@ -104,6 +104,30 @@ LABELS = {
 
 class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
     """Entered by role, not by the `is_staff` flag, and only through the staff login."""
+
+    index_title = gettext_lazy("Administration")
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """The tables grouped as in the navigation; for one app's page as Django groups them."""
+        apps = super().get_app_list(request, app_label)
+        if app_label:
+            return cast("list[dict[str, Any]]", apps)
+        tables = {
+            (app["app_label"], table["model"]._meta.model_name): table for app in apps for table in app["models"]
+        }
+        index = reverse("admin:index")
+        sections = []
+        for title, entries in SECTIONS:
+            shown = [
+                {**tables[app, name], "name": _(LABELS[name]) if name in LABELS else tables[app, name]["name"]}
+                for app, name, _icon in entries
+                if (app, name) in tables
+            ]
+            if shown:
+                sections.append(
+                    {"name": _(title), "app_label": title, "app_url": index, "has_module_perms": True, "models": shown}
+                )
+        return sections
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the user has a role that works here."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from django.contrib import admin
 from django.db import transaction
-from django.test import Client, RequestFactory
+from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from knox.models import AuthToken
 
@@ -123,7 +123,7 @@ def test_every_address_answers_each_role_as_the_table_says(people, samples):
     assert set(TABLE) == set(found)
 
 
-def test_every_table_of_the_admin_allows_each_role_what_the_table_says(people, rf=RequestFactory()):
+def test_every_table_of_the_admin_allows_each_role_what_the_table_says(people, rf):
     found = {}
     for model, model_admin in admin.site._registry.items():
         found[model._meta.label] = {

@@ -56,7 +56,8 @@ def test_an_htmx_request_of_an_expired_session_leads_the_whole_page_to_the_login
 
 
 @pytest.mark.parametrize(
-    "url", ["https://evil.example/steal", "//evil.example", "javascript:alert(1)", "", "http://testserver.evil.example/"]
+    "url",
+    ["https://evil.example/steal", "//evil.example", "javascript:alert(1)", "", "http://testserver.evil.example/"],
 )
 def test_the_way_back_never_leaves_the_house(url):
     request = RequestFactory().get("/", headers={"HX-Request": "true", "HX-Current-URL": url})
@@ -235,7 +236,8 @@ def test_live_asks_nothing_and_ready_names_what_fails(monkeypatch):
 
 
 def _broken():
-    raise OSError("secret address")
+    message = "secret address"
+    raise OSError(message)
 
 
 def test_an_error_page_needs_no_database_and_no_collected_files(monkeypatch):
