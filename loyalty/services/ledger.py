@@ -34,7 +34,7 @@ from typing import Any, ClassVar, Final
 
 import psycopg
 import structlog
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, InternalError, OperationalError, ProgrammingError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from psycopg import errors as pg_errors
@@ -177,7 +177,7 @@ class InsufficientPoints(LedgerError):
             "%(needed)s points are needed, %(available)s point is available.",
             "%(needed)s points are needed, %(available)s points are available.",
             self.available,
-        ) % {"needed": self.needed, "available": self.available}
+        ) % {"needed": f"{self.needed:,}", "available": f"{self.available:,}"}
 
 
 class IdempotencyConflict(LedgerError):
@@ -408,7 +408,7 @@ def _execute(payload: str, *, strict: bool) -> list[tuple[Any, ...]]:
                 cursor.execute(_POST, [payload, strict])
                 rows: list[tuple[Any, ...]] = cursor.fetchall()
                 return rows
-        except (IntegrityError, OperationalError, InternalError, ProgrammingError) as error:
+        except DatabaseError as error:
             cause = error.__cause__
             if isinstance(cause, pg_errors.UniqueViolation):
                 if not connection.in_atomic_block and attempt < _ATTEMPTS:
