@@ -21,11 +21,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from hotels.models import ExchangeRate, Property
-from loyalty.models import EarningRule, Membership, Posting, QualificationEntry, Tier, TierChange
+from loyalty.models import EarningRule, Membership, Posting, Programme, QualificationEntry, Tier, TierChange
 from loyalty.rules.earning import Award, Charge, RuleBook, RuleTerms, award_stay, ledger_reference
 from loyalty.rules.exchange import Quote, RateTable
 from loyalty.rules.tiers import Figures, Threshold, highest_reached, in_force, window_start
@@ -42,6 +42,13 @@ logger = structlog.get_logger(__name__)
 
 CHUNK = 5000
 NOTHING = Award(points=0, parts=[], unpaid=[], rebates=[])
+
+_INSERT_ENTRIES = """
+INSERT INTO loyalty_qualificationentry (
+    membership_id, stay_id, revision, business_date, nights, stays, amount, created_at)
+SELECT r.*, now()
+FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::date[], %s::int[], %s::int[], %s::numeric[]) AS r
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,8 @@ class _Batch:
         stays = Stay.objects.filter(pk__in=stay_ids, guest__isnull=False).exclude(status=Stay.Status.IN_HOUSE)
         self.stays = list(stays.order_by("departure_date", "pk"))
         self.movements: list[Movement] = []
-        self.entries: list[QualificationEntry] = []
+        # Columns of `_INSERT_ENTRIES`.
+        self.entries: list[tuple[int, int, int, dt.date, int, int, Decimal]] = []
         self.upgrades: list[Upgrade] = []
 
     def settle(self) -> Settlement:
@@ -158,7 +166,9 @@ class _Batch:
             member = self.member_of.get(stay.pk)
             if member is not None:
                 self._settle_stay(stay, member)
-        QualificationEntry.objects.bulk_create(self.entries, batch_size=CHUNK)
+        if self.entries:
+            with connection.cursor() as cursor:
+                cursor.execute(_INSERT_ENTRIES, [list(column) for column in zip(*self.entries, strict=True)])
         results = post_movements(self.movements) if self.movements else []
         apply_upgrades(actor=self.actor, now=self.now, upgrades=self.upgrades)
         points = [result.points for result in results]
@@ -171,15 +181,19 @@ class _Batch:
     def _load_members(self) -> None:
         """Lock the memberships and find the one each stay counts for."""
         memberships = list(
-            Membership.objects.select_for_update(no_key=True, of=("self",))
+            Membership.objects.select_for_update(no_key=True)
             .filter(guest__in={stay.guest_id for stay in self.stays})
-            .select_related("programme", "tier")
             .order_by("pk")
         )
-        self.members = {
-            membership.pk: _Member(membership=membership, tier=membership.tier, changes=[])
-            for membership in memberships
-        }
+        # One instance of each programme and tier, not one for each member.
+        programmes = Programme.objects.in_bulk({membership.programme_id for membership in memberships})
+        self.tiers = {tier.pk: tier for tier in Tier.objects.filter(programme__in=programmes)}
+        self.members: dict[int, _Member] = {}
+        for membership in memberships:
+            membership.programme = programmes[membership.programme_id]
+            self.members[membership.pk] = _Member(
+                membership=membership, tier=self.tiers[membership.tier_id], changes=[]
+            )
         first_active: dict[int, _Member] = {}
         for member in self.members.values():
             if member.membership.status == Membership.Status.ACTIVE:
@@ -204,7 +218,6 @@ class _Batch:
     def _load_terms(self) -> None:
         """Rules, thresholds, rates, folios, and the figures and tiers of the past."""
         programme_ids = {member.membership.programme_id for member in self.members.values()}
-        self.tiers = {tier.pk: tier for tier in Tier.objects.filter(programme__in=programme_ids)}
         self.thresholds: dict[int, list[Threshold]] = thresholds_of(programme_ids)
         self.books = _rule_books(programme_ids)
         self.rates = RateTable(
@@ -342,14 +355,14 @@ class _Batch:
         if not change:
             return
         self.entries.append(
-            QualificationEntry(
-                membership=member.membership,
-                stay=stay,
-                revision=given.revisions,
-                business_date=stay.departure_date,
-                nights=change.nights,
-                stays=change.stays,
-                amount=change.amount,
+            (
+                member.membership.pk,
+                stay.pk,
+                given.revisions,
+                stay.departure_date,
+                change.nights,
+                change.stays,
+                change.amount,
             )
         )
         member.count(stay.departure_date, change)

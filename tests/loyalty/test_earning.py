@@ -423,7 +423,7 @@ cents = st.integers(-20000, 40000).map(lambda amount: Decimal(amount) / 100)
 steps = st.lists(st.tuples(st.integers(0, 1), cents, st.sampled_from(["room", "food", "spa"])), min_size=1, max_size=8)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, pending_days=st.sampled_from([0, 3]), voided=st.booleans())
 def test_whatever_happens_to_two_stays_they_bring_what_their_folios_are_worth(place, steps, pending_days, voided):
     programme = make_programme(pending_days=pending_days)
