@@ -14,6 +14,7 @@ from loyalty.models import Programme, Reward
 from members.forms import DeskForm
 from members.models import Guest, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
+from members.services.guests import GuestInput, GuestInputError, check_guest
 
 
 class DateField(forms.DateField):
@@ -54,12 +55,28 @@ class EnrolForm(DeskForm):
     )
     company = forms.CharField(label=_("Company"), max_length=120, required=False)
 
+    def __init__(self, *args: Any, place: Property, today: dt.date, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.place, self.today = place, today
+
     def clean(self) -> dict[str, Any]:
-        """Ask for something to find the guest by."""
+        """Ask for something to find the guest by, and say everything that is wrong at once."""
         data: dict[str, Any] = super().clean() or {}
         if "phone" in data and not data["phone"] and not data.get("document_number") and not data.get("email"):
             self.add_error("phone", _("Give a phone number, or below a document or an e-mail address."))
+        try:
+            check_guest(self.guest_input(), today=self.today)
+        except GuestInputError as error:
+            self.add_errors({name: text for name, text in error.errors.items() if not self.has_error(name)})
         return data
+
+    def guest_input(self) -> GuestInput:
+        """What was entered so far, for the service that judges it."""
+        data = self.cleaned_data
+        texts = ("name", "phone", "email", "document_type", "document_number", "gender", "company")
+        return GuestInput(
+            **{name: data.get(name) or "" for name in texts}, birthday=data.get("birthday"), region=self.place.country
+        )
 
     @property
     def more_is_open(self) -> bool:

@@ -72,16 +72,22 @@ def enrol(request: HttpRequest) -> HttpResponse:
     """Enroll somebody who stands at the desk; shows who has the number already."""
     query = request.GET.get("q", "").strip()
     is_number = sum(character.isdigit() for character in query) * 2 > len(query)
-    form = EnrolForm(request.POST or None, initial={"phone" if is_number else "name": query})
+    place, now = place_of(request), timezone.now()
+    form = EnrolForm(
+        request.POST or None,
+        place=place,
+        today=place.local_date(now),
+        initial={"phone" if is_number else "name": query},
+    )
     context: dict[str, Any] = {"form": form}
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
             guest = enrol_walk_in(
                 actor=staff_user(request),
-                now=timezone.now(),
+                now=now,
                 programme=_programme(),
-                place=place_of(request),
+                place=place,
                 name=data["name"],
                 phone=data["phone"],
                 email=data["email"],

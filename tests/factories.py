@@ -35,7 +35,13 @@ def make_property(code: str = "", *, brand: Brand | None = None, **fields: objec
     """A property in Shanghai that charges in yuan."""
     code = code or f"H{next(_number)}"
     return Property.objects.create(
-        brand=brand or make_brand(), code=code, name=f"酒店{code}", name_en=f"Hotel {code}", **fields
+        **{
+            "brand": brand or make_brand(),
+            "code": code,
+            "name": f"酒店{code}",
+            "name_en": f"Hotel {code}",
+            **fields,
+        }
     )
 
 

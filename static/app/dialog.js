@@ -19,6 +19,10 @@
     if (!dialog.open) dialog.showModal();
     focusFirst();
   });
+  // Settling moves the focus to what asks for it; a wrong field comes before that.
+  document.body.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id === "dialog-body" && body.querySelector("[aria-invalid=true]")) focusFirst();
+  });
   document.body.addEventListener("guike:done", () => {
     if (dialog.open) dialog.close();
   });

@@ -9,7 +9,14 @@ from members.services.guests.identities import (
     remove_identity,
     reveal_identity,
 )
-from members.services.guests.inputs import ConsentInput, GuestInput, GuestInputError, IdentityTaken, Problem
+from members.services.guests.inputs import (
+    ConsentInput,
+    GuestInput,
+    GuestInputError,
+    IdentityTaken,
+    Problem,
+    check_guest,
+)
 from members.services.guests.profile import GuestNotFound, StaleRecord, create_guest, record_consent, update_guest
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "StaleRecord",
     "add_identity",
     "add_membership_numbers",
+    "check_guest",
     "create_guest",
     "create_guests",
     "record_consent",
