@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,7 +11,8 @@ from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
@@ -105,6 +107,7 @@ class PeriodicTaskAdmin(AuditedAdmin, BeatPeriodicTaskAdmin):  # type: ignore[mi
 class CrontabScheduleAdmin(AuditedAdmin, BeatCrontabScheduleAdmin):  # type: ignore[misc]
     """Times by the calendar."""
 
+    list_display = ["__str__", "timezone"]
     ordering = ["pk"]
 
 
@@ -144,10 +147,45 @@ class CredentialAdmin(ReadOnlyMixin, AuditedAdmin):
 class AuthTokenAdmin(CredentialAdmin):
     """API tokens: whose, since when, until when. The token is nowhere stored, its digest nowhere shown."""
 
-    list_display = ["token_key", "user", "created", "expiry"]
+    list_display = ["token_key", "holder", "created_at", "expires_at"]
     list_display_links = None
     fields = ["token_key", "user", "created", "expiry"]
     readonly_fields = fields
+    actions = ["withdraw"]
+
+    @admin.display(description=_("user"), ordering="user")
+    def holder(self, token: AuthToken) -> str:
+        """Whose rights the token carries."""
+        return str(token.user)
+
+    @admin.display(description=_("created at"), ordering="created")
+    def created_at(self, token: AuthToken) -> dt.datetime:
+        """Since when it works."""
+        return cast("dt.datetime", token.created)
+
+    @admin.display(description=_("expires at"), ordering="expiry")
+    def expires_at(self, token: AuthToken) -> dt.datetime | None:
+        """Until when it works; empty for no end."""
+        return cast("dt.datetime | None", token.expiry)
+
+    @admin.action(description=_("Withdraw selected tokens"), permissions=["delete"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[AuthToken]) -> None:
+        """Let the tokens stop working at once."""
+        self.delete_queryset(request, queryset)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without the usual deletion, whose confirmation would show digests."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return cast("dict[str, Any]", actions)
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Lead back to the list: a token has nothing to show but its digest."""
+        return redirect("admin:knox_authtoken_changelist")
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Lead back to the list, where tokens are withdrawn."""
+        return redirect("admin:knox_authtoken_changelist")
 
     def audit(
         self,
@@ -174,8 +212,13 @@ class AuthTokenAdmin(CredentialAdmin):
 class AuthenticatorAdmin(CredentialAdmin):
     """Second factors; deleting one lets a user who lost the phone set up another."""
 
-    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_display = ["holder", "type", "created_at", "last_used_at"]
     list_filter = ["type"]
     ordering = ["-created_at", "pk"]
     fields = ["user", "type", "created_at", "last_used_at"]
     readonly_fields = fields
+
+    @admin.display(description=_("user"), ordering="user")
+    def holder(self, authenticator: Authenticator) -> str:
+        """Whose second factor it is."""
+        return str(authenticator.user)

@@ -189,8 +189,11 @@ def test_a_new_user_and_role_are_kept_without_the_password(client, manager):
 def test_a_withdrawn_token_is_kept_without_its_digest(client):
     token, _secret = AuthToken.objects.create(user=make_staff(Role.INTEGRATION))
 
-    client.post(list_url(AuthToken), {"action": "delete_selected", "_selected_action": [token.pk], "post": "yes"})
+    page = client.get(list_url(AuthToken)).context["cl"]
+    client.post(list_url(AuthToken), {"action": "withdraw", "_selected_action": [token.pk]})
 
+    assert [t.token_key for t in page.result_list] == [token.token_key]
+    assert client.get(change_url(token)).status_code == 302
     assert not AuthToken.objects.exists()
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.object_id) == ("token.deleted", token.token_key)
