@@ -86,7 +86,7 @@ def _make_template(name: str) -> None:
     address = os.environ["DATABASE_URL"].rsplit("/", 1)[0]
     with psycopg.connect(f"{address}/postgres", autocommit=True) as maintenance:
         maintenance.execute("SELECT pg_advisory_lock(hashtext('guike_template'))")
-        if maintenance.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+        if maintenance.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return
         making = f"{name}_making"
         maintenance.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(making)))

@@ -81,7 +81,7 @@ def make_logins(places: list[Property]) -> dict[str, User]:
     users = {}
     for login in LOGINS:
         user = User.objects.create_user(
-            username=login.username, password=PASSWORD, display_name=login.display_name, is_staff=True
+            username=login.username, password=PASSWORD, display_name=login.display_name
         )
         StaffAssignment.objects.create(
             user=user,
