@@ -84,7 +84,7 @@ def _own_actions(guest: Guest, user: User, place: Property) -> list[GuestAction]
         ]
     actions.append(
         GuestAction(
-            "P", "printer", _("Registration card"), reverse("members:registration_card", args=[guest.public_id]), 90,
+            "P", "printer", _("Reg. card"), reverse("members:registration_card", args=[guest.public_id]), 90,
             opens_page=True,
         )
     )  # fmt: skip
