@@ -59,7 +59,11 @@ class GuestIdentity(models.Model):
         ]
         indexes = [
             models.Index(
-                F("last4_index"), F("id").desc(), condition=Q(last4_index__isnull=False), name="members_identity_last4"
+                F("last4_index"),
+                F("id").desc(),
+                include=["guest", "kind"],
+                condition=Q(last4_index__isnull=False),
+                name="members_identity_last4",
             ),
             # The index of a value is bound to its kind, so one look finds what was typed in every kind.
             models.Index(fields=["value_index"], name="members_identity_value"),

@@ -191,15 +191,15 @@ def _number_branches(terms: SearchTerms, place: Property | None, limit: int) -> 
             "WHERE kind = 'membership' AND value >= %s AND value < %s ORDER BY value LIMIT %s",
             [terms.code.encode(), prefix_end(terms.code).encode(), limit],
         )
-    tails = _tail_indexes(terms)
     # Nobody who types a whole number looks for those who share its last four digits.
-    if tails and not terms.name and not phone:
+    if not terms.name and not phone:
         value = "value" if len(terms.digits) > len("6621") else "NULL::bytea"
-        yield _Branch(
-            f"SELECT guest_id, kind, false, {value} FROM members_guestidentity "  # noqa: S608 - two constants
-            "WHERE last4_index = ANY(%s) ORDER BY id DESC LIMIT %s",
-            [tails, LAST4_CAP],
-        )
+        for tail in _tail_indexes(terms):
+            yield _Branch(
+                f"SELECT guest_id, kind, false, {value} FROM members_guestidentity "  # noqa: S608 - two constants
+                "WHERE last4_index = %s ORDER BY id DESC LIMIT %s",
+                [tail, LAST4_CAP],
+            )
 
 
 def _exact_indexes(terms: SearchTerms, phone: str) -> list[bytes]:
