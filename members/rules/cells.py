@@ -224,7 +224,7 @@ def _word(cell: Cell) -> str:
 def _gender(cell: Cell) -> str:
     gender = GENDERS.get(_word(cell))
     if gender is None:
-        raise CellRefused(code="gender_unknown", message=_("Write 男 or 女, or male or female."))
+        raise CellRefused(code="gender_unknown", message=_("Write male or female."))
     return gender
 
 
@@ -298,7 +298,7 @@ def _document_type(cell: Cell) -> str:
     if kind is None:
         raise CellRefused(
             code="document_type_unknown",
-            message=_("This kind of document is not known. Write 身份证, 护照 or passport."),
+            message=_("This kind of document is not known. Write ID card or passport, for example."),
         )
     return kind
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 # Fields that an import writes, in the order the mapping page offers them.
 FIELDS = {
-    "name": _("name"),
+    "name": pgettext_lazy("guest", "name"),
     "phone": _("mobile number"),
     "email": _("e-mail"),
     "id_card": _("ID card number"),
