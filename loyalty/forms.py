@@ -11,18 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
 from loyalty.models import Programme, Reward
-from members.forms import DeskForm
+from members.forms import DateField, DeskForm
 from members.models import Guest, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
 from members.services.guests import GuestInput, GuestInputError, check_guest
-
-
-class DateField(forms.DateField):
-    """A date chosen with the browser's own calendar."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("widget", forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}))
-        super().__init__(**kwargs)
 
 
 class EnrolForm(DeskForm):

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from members.models import Preference, Tag
+from members.models import Guest, Preference, Tag
 
 
 class DeskForm(forms.Form):
@@ -41,6 +41,46 @@ class DeskForm(forms.Form):
         """Put a service's complaints beside the fields; what has no field here stands above the form."""
         for name, message in errors.items():
             self.add_error(name if name in self.fields else None, message)
+
+
+class DateField(forms.DateField):
+    """A date chosen with the browser's own calendar."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}))
+        super().__init__(**kwargs)
+
+
+class ProfileForm(DeskForm):
+    """A guest's profile, with the version it was opened at; phone and e-mail stay as they are if left empty."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+    name = forms.CharField(label=_("Name"), max_length=120, widget=forms.TextInput(attrs={"autofocus": True}))
+    gender = forms.ChoiceField(label=_("Gender"), choices=Guest.Gender, required=False)
+    phone = forms.CharField(
+        label=_("New phone"),
+        max_length=40,
+        required=False,
+        widget=forms.TextInput(attrs={"type": "tel", "inputmode": "tel"}),
+    )
+    email = forms.CharField(
+        label=_("New e-mail"), max_length=254, required=False, widget=forms.TextInput(attrs={"inputmode": "email"})
+    )
+    birthday = DateField(label=_("Birthday"), required=False)
+    company = forms.CharField(label=_("Company"), max_length=120, required=False)
+
+    def __init__(self, *args: Any, guest: Guest, masked: Mapping[str, str], **kwargs: Any) -> None:
+        facts = {name: getattr(guest, name) for name in ("version", "name", "gender", "birthday", "company")}
+        super().__init__(*args, initial=facts, **kwargs)
+        for name in ("phone", "email"):
+            self.fields[name].widget.attrs["placeholder"] = masked.get(name, "")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What to store; read it after validation."""
+        data = self.cleaned_data
+        changes: dict[str, Any] = {name: data[name] for name in ("name", "gender", "birthday", "company")}
+        return changes | {name: data[name] for name in ("phone", "email") if data[name]}
 
 
 class PreferenceForm(DeskForm):

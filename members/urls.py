@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from members.views import desk, guests, imports, notes
+from members.views import desk, guests, imports, notes, profile
 
 app_name = "members"
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("desk/search/", desk.desk, name="desk_search"),
     path("guests/", guests.guests, name="guests"),
     path("guests/<uuid:public_id>/", desk.guest_card, name="guest"),
+    path("guests/<uuid:public_id>/edit/", profile.edit_guest, name="edit_guest"),
     path("guests/<uuid:public_id>/reveal/", desk.reveal, name="reveal"),
     path("guests/<uuid:public_id>/preferences/add/", notes.add_preference, name="add_preference"),
     path("guests/<uuid:public_id>/preferences/restore/", notes.restore_preference, name="restore_preference"),

@@ -80,6 +80,7 @@ def _own_actions(guest: Guest, user: User, place: Property) -> list[GuestAction]
             GuestAction(
                 "F", "heart-plus", _("Preference"), reverse("members:add_preference", args=[guest.public_id]), 50
             ),
+            GuestAction("E", "user-edit", _("Edit"), reverse("members:edit_guest", args=[guest.public_id]), 70),
             GuestAction("G", "tag", _("Tag"), reverse("members:add_tag", args=[guest.public_id]), 60),
         ]
     actions.append(
@@ -176,7 +177,7 @@ def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
             page=reverse("members:guest", args=[guest.public_id]),
         )
     except RevealLimitReached as error:
-        return HttpResponse(error.message, status=429)
+        return HttpResponse(error.message, status=429, content_type="text/plain; charset=utf-8")
     context = {"revealed": identity, "plain": plain, "reveal_seconds": REVEAL_SECONDS}
     if request.headers.get("HX-Request") == "true":
         return render(request, f"{TEMPLATE}#revealed", context)

@@ -40,6 +40,20 @@
     else toast.removeAttribute("data-undoing");
   });
 
+  /* The server's own words, where it sent some, instead of the general ones. */
+  function say(note, xhr) {
+    if (!xhr || !xhr.responseText) return;
+    const kind = xhr.getResponseHeader("Content-Type") || "";
+    const title = note.querySelector("b");
+    if (kind.startsWith("text/plain")) title.textContent = xhr.responseText.slice(0, 300);
+    else {
+      const words = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelectorAll(".error-note p");
+      if (words.length < 2) return;
+      title.textContent = words[0].textContent;
+      title.nextSibling.textContent = ` ${words[1].textContent} `;
+    }
+  }
+
   function fail(name, detail) {
     const template = document.getElementById(`error-${name}`) || document.getElementById("error-500");
     const note = template.content.firstElementChild.cloneNode(true);
@@ -48,6 +62,7 @@
       note.querySelector("[data-code]").hidden = false;
       note.querySelector("code").textContent = code.slice(0, 8);
     }
+    say(note, detail.xhr);
     note.querySelector("[data-retry]").addEventListener("click", () => {
       note.remove();
       const source = detail.elt;

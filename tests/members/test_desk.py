@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from hotels.models import AuditEntry, Role
 from members.models import Guest, GuestTag, Preference, Tag
-from members.services.guests import create_guest
+from members.services.guests import create_guest, update_guest
 from members.services.preferences import add_preference
 from members.services.reservations import ReservationInput, store_reservation
 from tests.factories import make_guest, make_member, make_programme, make_property, make_staff
@@ -417,3 +417,64 @@ def test_the_registration_card_is_masked(client, receptionist, place):
     assert "1208" in html
     assert not UNMASKED.search(html)
     assert "11010519491231002X" not in html
+
+
+# The profile
+
+
+def profile(guest, **data):
+    return {"request_key": key(), "version": guest.version, "name": guest.name, "company": "", **data}
+
+
+def test_a_profile_is_changed(client, receptionist):
+    guest = enrol()
+
+    client.post(
+        reverse("members:edit_guest", args=[guest.public_id]), profile(guest, company="星河软件", phone="13601198834")
+    )
+
+    guest.refresh_from_db()
+    assert guest.company == "星河软件"
+    assert guest.identities.get(kind="phone", is_primary=True).masked == "136 **** 8834"
+
+
+def test_an_outdated_profile_shows_both_values_and_who_was_faster(client, receptionist, place):
+    guest = enrol()
+    colleague = make_staff(place=place, display_name="周敏")
+    update_guest(
+        actor=colleague,
+        now=timezone.now(),
+        guest_id=guest.pk,
+        expected_version=guest.version,
+        changes={"company": "旧公司"},
+        place=place,
+    )
+    url, data = reverse("members:edit_guest", args=[guest.public_id]), profile(guest, company="新公司")
+
+    refused = client.post(url, data)
+    html = refused.content.decode()
+
+    assert refused.status_code == 409
+    assert ["周敏" in html, "旧公司" in html, "新公司" in html] == [True, True, True]
+    version = re.search(r'name="version" value="(\d+)"', html).group(1)
+    assert client.post(url, {**data, "version": version}).status_code == 302
+    guest.refresh_from_db()
+    assert guest.company == "新公司"
+
+
+def test_a_profile_form_does_not_carry_the_numbers(client, receptionist):
+    guest = enrol(email="chen@example.com")
+
+    html = client.get(reverse("members:edit_guest", args=[guest.public_id])).content.decode()
+
+    assert not UNMASKED.search(html)
+    assert "chen@example.com" not in html
+
+
+def test_somebody_elses_phone_is_refused_in_the_profile(client, receptionist):
+    guest, other = enrol(), enrol("王雨桐", "13601198834")
+
+    response = client.post(reverse("members:edit_guest", args=[guest.public_id]), profile(guest, phone="13601198834"))
+
+    assert response.status_code == 422
+    assert card(other) in response.content.decode()
