@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.contrib import admin
+from django.contrib.messages import ERROR, get_messages
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
@@ -31,14 +32,155 @@ ROLES = (
 OF_PROPERTY = {Role.RECEPTIONIST, Role.GUEST_SERVICE, Role.PROPERTY_MANAGER}
 
 # One letter per role, in the order of ROLES: Y answered, L sent to sign in (401 in the API),
-# N refused (403), H hidden or not there (404), - no such method (405). First for GET, then for POST
-# with an empty form. H for a form means: allowed, but it names no record.
+# N refused (403), R refused with a sentence on the page, H hidden or not there (404), - no such
+# method (405). First for GET, then for POST with an empty form; there H means allowed, but the form
+# names no record.
 # nobody guest integration receptionist guest-service marketer property-manager group-manager auditor
-TABLE: dict[str, str] = {}
+TABLE = {
+    "members:desk": "LNNYYYYYY ---------",
+    "members:desk_page": "LNNYYYYYY ---------",
+    "members:desk_search": "LNNYYYYYY ---------",
+    "members:guests": "LNNYYYYYY ---------",
+    "members:guest": "LNNYYYYYY ---------",
+    "members:reveal": "--------- LNNHHNHHN",
+    "members:add_preference": "LNNYYNYYN LNNYYNYYN",
+    "members:restore_preference": "--------- LNNRRNRRN",
+    "members:remove_preference": "--------- LNNYYNYYN",
+    "members:add_tag": "LNNYYNYYN LNNYYNYYN",
+    "members:remove_tag": "--------- LNNYYNYYN",
+    "members:restore_tag": "--------- LNNYYNYYN",
+    "members:registration_card": "LNNYYYYYY ---------",
+    "members:imports": "LNNNNNYYN ---------",
+    "members:import_upload": "LNNNNNYYN LNNNNNYYN",
+    "members:import_detail": "LNNNNNYYN ---------",
+    "members:import_columns": "--------- LNNNNNYYN",
+    "members:import_apply": "--------- LNNNNNRRN",
+    "members:import_cancel": "--------- LNNNNNYYN",
+    "members:import_progress": "LNNNNNYYN ---------",
+    "members:import_errors_csv": "LNNNNNYYN ---------",
+    "members:import_errors_xlsx": "LNNNNNYYN ---------",
+    "loyalty:enrol": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:enrol_guest": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:post_stay": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:redeem": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:adjust": "LNNNNNYYN LNNNNNYYN",
+    "loyalty:statement": "LNNYYYYYY ---------",
+    "loyalty:reverse_adjustment": "--------- LNNNNNYYN",
+    "loyalty:void_stay": "--------- LNNHHNHHN",
+    "loyalty:cancel_redemption": "--------- LNNYYNYYN",
+    "feedback:open_ticket": "LNNYYNYYN LNNYYNYYN",
+    "feedback:tickets": "LNNYYYYYY ---------",
+    "feedback:ticket": "LNNYYYYYY ---------",
+    "feedback:withdraw": "--------- LNNHHNHHN",
+    "feedback:close": "--------- LNNRYRYYR",
+    "feedback:reopen": "--------- LNNRRRRRR",
+    "feedback:note": "--------- LNNRYRYYR",
+    "hotels:profile": "LNNYYYYYY LNNYYYYYY",
+    "hotels:switch_property": "--------- LNNYYYYYY",
+    "account_login": "YYYYYYYYY YYYYYYYYY",
+    "account_logout": "YYYYYYYYY YYYYYYYYY",
+    "account_inactive": "YYYYYYYYY ---------",
+    "account_signup": "YYYYYYYYY YYYYYYYYY",
+    "account_reauthenticate": "LNYYYYYYY LNYYYYYYY",
+    "account_email": "LYYYYYYYY LYYYYYYYY",
+    "account_email_verification_sent": "YYYYYYYYY ---------",
+    "account_change_password": "LYYYYYYYY LYYYYYYYY",
+    "account_set_password": "LYYYYYYYY LYYYYYYYY",
+    "account_reset_password": "YYYYYYYYY YYYYYYYYY",
+    "account_confirm_login_code": "YYYYYYYYY YYYYYYYYY",
+    "account_confirm_email": "YYYYYYYYY HHHHHHHHH",
+    "account_reset_password_from_key_done": "YYYYYYYYY ---------",
+    "account_reset_password_from_key": "YYYYYYYYY YYYYYYYYY",
+    "account_reset_password_done": "YYYYYYYYY ---------",
+    "mfa_index": "LYYYYYYYY L--------",
+    "mfa_authenticate": "YYYYYYYYY YYYYYYYYY",
+    "mfa_reauthenticate": "LNYYYYYYY LNYYYYYYY",
+    "mfa_activate_totp": "LYYYYYYYY LYYYYYYYY",
+    "mfa_deactivate_totp": "LHHHHHHHH LHHHHHHHH",
+    "mfa_view_recovery_codes": "LHHHHHHHH L--------",
+    "mfa_generate_recovery_codes": "LYYYYYYYY LYYYYYYYY",
+    "mfa_download_recovery_codes": "LHHHHHHHH LHHHHHHHH",
+    "mfa_list_webauthn": "LYYYYYYYY L--------",
+    "mfa_add_webauthn": "LYYYYYYYY LYYYYYYYY",
+    "mfa_reauthenticate_webauthn": "LNYYYYYYY LNYYYYYYY",
+    "mfa_remove_webauthn": "LHYYYYYYY LHYYYYYYY",
+    "mfa_edit_webauthn": "LHYYYYYYY LHYYYYYYY",
+    "api:me-stays": "LYNNNNNNN L--------",
+    "api:me": "LYNNNNNNN L--------",
+    "api:me-points": "LYHHHHHHH L--------",
+    "api:me-postings": "LYHHHHHHH L--------",
+    "api:integration-stays": "LN---N--N LNYYYNYYN",
+    "api:schema": "YYYYYYYYY ---------",
+    "api:docs": "YYYYYYYYY ---------",
+    "set_language": "--------- YYYYYYYYY",
+    "health": "YYYYYYYYY ---------",
+    "ready": "YYYYYYYYY ---------",
+}
 
 # Tables of the admin: v view, a add, c change, d delete, by role. Receptionists, guest-service
 # agents, guests and integrations do not enter the admin at all.
-ADMIN: dict[str, dict[str, str]] = {}
+ADMIN = {
+    "hotels.User": {Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "hotels.AuditEntry": {Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "hotels.HotelGroup": {Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vc", Role.AUDITOR: "v"},
+    "hotels.Brand": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "hotels.Property": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "hotels.Department": {Role.PROPERTY_MANAGER: "vac", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "hotels.RoomType": {Role.PROPERTY_MANAGER: "vac", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "hotels.ExchangeRate": {Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "members.Guest": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "vc", Role.GROUP_MANAGER: "vc", Role.AUDITOR: "v"},
+    "members.Tag": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "members.Reservation": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.Stay": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.ImportBatch": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.EarningRule": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.Account": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.Posting": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.Lot": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.Hold": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.Membership": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.Redemption": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.TierChange": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.QualificationEntry": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.Programme": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vac", Role.AUDITOR: "v"},
+    "loyalty.Tier": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "loyalty.TierCriteria": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.TierBenefit": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.Reward": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "feedback.Ticket": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "campaigns.Campaign": {
+        Role.MARKETER: "vacd",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "django_celery_beat.PeriodicTask": {Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "django_celery_beat.CrontabSchedule": {Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "django_celery_beat.IntervalSchedule": {Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "django_celery_beat.ClockedSchedule": {Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
+    "knox.AuthToken": {Role.GROUP_MANAGER: "vd", Role.AUDITOR: "v"},
+    "mfa.Authenticator": {Role.GROUP_MANAGER: "vd", Role.AUDITOR: "v"},
+}
 
 
 def named_addresses():
@@ -82,7 +224,9 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
 def letter(answer) -> str:
     """What an answer means for the reader."""
     path = answer.get("Location", "")
-    if answer.status_code == 401 or path.startswith("/accounts/login/?"):
+    if path and any(message.level >= ERROR for message in get_messages(answer.wsgi_request)):
+        return "R"
+    if answer.status_code == 401 or path.startswith(("/accounts/login/?", "/admin/login/?")):
         return "L"
     return {403: "N", 404: "H", 405: "-"}.get(answer.status_code, "Y" if answer.status_code < 500 else "E")
 
