@@ -15,7 +15,7 @@ def run_import(*, batch_id: int) -> bool:
     return run_import_batch(batch_id=batch_id, now=timezone.now())
 
 
-@shared_task(time_limit=60)
+@shared_task(soft_time_limit=50, time_limit=60)
 def resume_imports() -> int:
     """Send imports that nobody works on to a worker again: their message was lost, or their worker died."""
     batch_ids = due_imports()

@@ -80,9 +80,7 @@ def make_logins(places: list[Property]) -> dict[str, User]:
     home = places[0]
     users = {}
     for login in LOGINS:
-        user = User.objects.create_user(
-            username=login.username, password=PASSWORD, display_name=login.display_name
-        )
+        user = User.objects.create_user(username=login.username, password=PASSWORD, display_name=login.display_name)
         StaffAssignment.objects.create(
             user=user,
             role=login.role,

@@ -116,13 +116,12 @@ def _live_through(
     now: dt.datetime,
 ) -> None:
     """Write history month by month with what happened between, so that points age as they would have."""
-    for _month, visits in groupby(history, key=lambda visit: (visit.departure.year, visit.departure.month)):
+    for (year, number), visits in groupby(history, key=lambda visit: (visit.departure.year, visit.departure.month)):
+        expire_lapsed_points(now=dt.datetime(year, number, 1, 0, 15, tzinfo=SHANGHAI))
         month = list(visits)
-        last = month[-1].departure
-        end = min(now, dt.datetime.combine(last, dt.time(23, 30), tzinfo=SHANGHAI))
+        end = min(now, dt.datetime.combine(month[-1].departure, dt.time(23, 30), tzinfo=SHANGHAI))
         diary.write(month, now=end)
         release_due_points(now=end)
-        expire_lapsed_points(now=end)
         redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=end)
     diary.write(present, now=now)
     release_due_points(now=now)
