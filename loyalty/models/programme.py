@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
+
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -78,6 +81,10 @@ class Programme(BilingualName):
             ("adjust_points", _("Can adjust points by hand")),
             ("redeem_points", _("Can redeem points")),
         ]
+
+    def local_date(self, now: dt.datetime) -> dt.date:
+        """The programme's calendar date at an aware instant."""
+        return now.astimezone(zoneinfo.ZoneInfo(self.time_zone)).date()
 
 
 class Tier(BilingualName):

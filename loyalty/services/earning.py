@@ -13,7 +13,6 @@ line, corrections the lines 2, 3, ….
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -271,8 +270,7 @@ class _Batch:
         """The day the stay is judged on; never before the departure, wherever midnight is first."""
         if self.as_of_departure:
             return stay.departure_date
-        zone = zoneinfo.ZoneInfo(membership.programme.time_zone)
-        return max(self.now.astimezone(zone).date(), stay.departure_date)
+        return max(membership.programme.local_date(self.now), stay.departure_date)
 
     def _settle_stay(self, stay: Stay, member: _Member) -> None:
         given = self.given[stay.pk]
@@ -317,7 +315,7 @@ class _Batch:
         programme = member.membership.programme
         occurred_at = min(stay.checked_out_at or self.now, self.now) if self.as_of_departure else self.now
         release_on = stay.departure_date + dt.timedelta(days=programme.pending_days)
-        today = self.now.astimezone(zoneinfo.ZoneInfo(programme.time_zone)).date()
+        today = programme.local_date(self.now)
         given.movements += 1
         system, reference = _source(stay)
         return Movement(

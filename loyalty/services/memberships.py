@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -120,13 +119,12 @@ def enrol_members(
     if tier is None:
         raise ProgrammeWithoutTiers
     known = set(Membership.objects.filter(programme=programme, guest__in=guest_ids).values_list("guest_id", flat=True))
-    zone = zoneinfo.ZoneInfo(programme.time_zone)
     moments = {
         guest_id: (enrolled_at or {}).get(guest_id, now)
         for guest_id in dict.fromkeys(guest_ids)
         if guest_id not in known
     }
-    numbers = _insert(programme, tier, moments, zone, place, actor) if moments else {}
+    numbers = _insert(programme, tier, moments, place, actor) if moments else {}
     memberships = {
         membership.guest_id: membership
         for membership in Membership.objects.filter(programme=programme, guest__in=guest_ids).select_related(
@@ -153,7 +151,6 @@ def _insert(
     programme: Programme,
     tier: Tier,
     moments: Mapping[int, dt.datetime],
-    zone: zoneinfo.ZoneInfo,
     place: Property | None,
     actor: User | None,
 ) -> dict[int, str]:
@@ -174,7 +171,7 @@ def _insert(
                     running,
                     waiting,
                     [format_number(programme.number_prefix, number) for number in running],
-                    [moments[guest_id].astimezone(zone).date() for guest_id in waiting],
+                    [programme.local_date(moments[guest_id]) for guest_id in waiting],
                     [moments[guest_id] for guest_id in waiting],
                 ],
             )

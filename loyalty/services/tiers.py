@@ -6,7 +6,6 @@ Members are never moved down here: a downgrade is decided in a reviewed batch.
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -134,7 +133,7 @@ def review_tiers(
         programme: The programme.
         membership_ids: Only these members; all of them if None.
     """
-    today = now.astimezone(zoneinfo.ZoneInfo(programme.time_zone)).date()
+    today = programme.local_date(now)
     with connection.cursor() as cursor:
         cursor.execute(
             _REACHED,

@@ -239,6 +239,16 @@ def test_a_guest_in_the_house_brings_nothing_until_departure(announced):
     assert announced == [("completed", [stay.pk])]
 
 
+def test_a_stay_in_the_house_sent_again_as_checked_out_is_finished(announced):
+    place, guest = make_property(), make_guest()
+    post(place, guest, status="in_house")
+
+    stay = post(place, guest)
+
+    assert stay.status == "checked_out"
+    assert announced == [("completed", [stay.pk])]
+
+
 def test_a_stay_without_a_guest_waits_and_is_claimed_once(announced):
     stay = post(make_property())
     guest = make_guest()

@@ -106,7 +106,8 @@ def post_stay(
         status: `checked_out`, or `in_house` for a guest who is still there (see `check_out_stay`).
 
     Returns:
-        The stored stay: the new one, or the one that the same content made before.
+        The stored stay: the new one, or the one that the same content made before. A stay stored in
+        house and sent again as checked out is checked out.
 
     Raises:
         StayInputError: The facts contradict each other.
@@ -147,6 +148,8 @@ def post_stay(
         )
         if stay.status == Stay.Status.CHECKED_OUT and stay.guest_id is not None:
             stay_completed.send(Stay, stay_id=stay.pk, actor=actor, now=now)
+    elif stay.status == Stay.Status.IN_HOUSE and status == Stay.Status.CHECKED_OUT:
+        return check_out_stay(actor=actor, now=now, stay_id=stay.pk, departure_date=departure_date)
     return stay
 
 
