@@ -9,12 +9,15 @@ from decimal import Decimal
 from typing import Any, ClassVar, cast
 
 from django import forms
+from django.contrib import messages
 from django.contrib.auth import get_permission_codename
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import BaseModelFormSet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from import_export.admin import ExportMixin
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.import_export.forms import ExportForm
@@ -255,6 +258,21 @@ class ExportAdminMixin(ExportMixin):  # type: ignore[misc]
     """CSV and XLSX of the list as filtered, for those who may export guests; each export is audited."""
 
     export_form_class = ExportForm
+    # Written in the request, so a list that would take minutes is refused.
+    export_limit = 50_000
+
+    def export_action(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the format and answer with the file, unless the list is too long for a request."""
+        if request.method == "POST" and self.has_export_permission(request):
+            rows = self.get_export_queryset(request)[: self.export_limit + 1].count()
+            if rows > self.export_limit:
+                self.message_user(
+                    request,
+                    _("More than %(limit)s rows: filter the list first.") % {"limit": f"{self.export_limit:,}"},
+                    messages.ERROR,
+                )
+                return redirect(f"{request.path.removesuffix('export/')}?{request.GET.urlencode()}")
+        return cast("HttpResponse", super().export_action(request))
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         """Whether the user may take data out of the house."""

@@ -195,6 +195,21 @@ def test_nobody_signs_up_and_no_password_question_tells_who_exists(receptionist)
     assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
 
 
+def test_guessing_passwords_is_slowed_down_and_says_so(settings, receptionist):
+    settings.ACCOUNT_RATE_LIMITS = {"login_failed": "3/m/key", "login": "6/m/ip"}
+    client = Client()
+    guess = {"login": receptionist.username, "password": "wrong"}
+
+    answers = [client.post(LOGIN, guess) for _ in range(5)]
+    right = client.post(LOGIN, {**guess, "password": PASSWORD})
+    beyond = client.post(LOGIN, guess)
+
+    assert answers[0].context["form"].errors != answers[-1].context["form"].errors
+    assert right.status_code == 200
+    assert beyond.status_code == 429
+    assert "<html" in beyond.content.decode()
+
+
 def test_the_login_page_asks_the_database_nothing():
     with CaptureQueriesContext(connection) as captured:
         answer = Client().get(LOGIN)

@@ -21,6 +21,7 @@ from tests.factories import (
     make_brand,
     make_department,
     make_group,
+    make_guest,
     make_programme,
     make_property,
     make_reward,
@@ -368,6 +369,17 @@ def test_each_export_is_kept(client, manager):
         0,
         "csv",
     )
+
+
+def test_a_list_too_long_for_a_request_is_refused_with_the_reason(client, monkeypatch):
+    monkeypatch.setattr("hotels.admin.base.ExportAdminMixin.export_limit", 1)
+    make_guest()
+    make_guest()
+
+    answer = export(client, Guest, "1")
+
+    assert answer["Location"].startswith(list_url(Guest))
+    assert not AuditEntry.objects.exists()
 
 
 def test_only_those_who_may_export_do(place):
