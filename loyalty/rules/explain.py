@@ -33,6 +33,8 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
         reason: The posting's reason, likewise.
     """
     facts: dict[str, Any] = {"kind": kind, "points": points or 0, "reason": reason, **(explanation or {})}
+    # Staff end a reason as they like; the sentence ends once.
+    facts["reason"] = str(facts["reason"] or "").rstrip(" .。!！")
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points

@@ -10,11 +10,12 @@ import datetime as dt
 import zoneinfo
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from hotels.models import Brand, ExchangeRate, HotelGroup, Property, RoomType
 from hotels.services.audit import record_audit
@@ -41,6 +42,12 @@ ARRIVAL_TIME = dt.time(15)
 # Where nobody has said what a euro earns and is worth: about what a yuan earns.
 DEFAULT_POINTS_PER_EURO = Decimal(8)
 DEFAULT_EURO_IN_YUAN = Decimal(8)
+
+
+class IngestRunning(Exception):
+    """Another run takes in bookings of the same property at this moment."""
+
+    code = "ingest_running"
 
 
 @dataclass(slots=True)
@@ -136,7 +143,31 @@ def ingest_bookings(
 
     Returns:
         Counts of what is new, changed, unchanged and refused.
+
+    Raises:
+        IngestRunning: Another run is at work; two at once would make the same guests twice.
     """
+    with _alone(place):
+        return _ingest(actor, now, bookings, place, programme)
+
+
+@contextmanager
+def _alone(place: Property) -> Iterator[None]:
+    key = f"ingest_bookings {place.pk}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [key])
+        if not cursor.fetchone()[0]:
+            raise IngestRunning(place.code)
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [key])
+
+
+def _ingest(
+    actor: User | None, now: dt.datetime, bookings: Sequence[Booking], place: Property, programme: Programme
+) -> IngestCounts:
     counts = IngestCounts()
     points_before = points_of_source(programme_id=programme.pk, source_system=SOURCE_SYSTEM)
     room_types = _room_types(place, bookings)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from hotels.models import Property
 from loyalty.models import EarningRule, Membership, Posting, Programme, QualificationEntry
@@ -217,6 +218,20 @@ def test_a_property_that_charges_in_another_currency_is_refused(tmp_path):
         ingest(write(tmp_path / "b.csv", {}), "--property", "no code")
 
     assert not Reservation.objects.exists()
+
+
+def test_two_runs_at_once_do_not_make_guests_twice(tmp_path):
+    path = write(tmp_path / "b.csv", {})
+    ingest(path)
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"ingest_bookings {Property.objects.get().pk}"])
+
+    with pytest.raises(CommandError, match="Another run"):
+        ingest(path)
+    other.close()
+
+    assert "1 unchanged" in ingest(path)
 
 
 def test_verify_fails_on_a_difference(tmp_path):

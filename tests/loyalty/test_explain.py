@@ -140,6 +140,11 @@ def test_a_posting_explains_itself_in_both_languages(explanation, posting, engli
         assert explain(explanation, **posting) == chinese
 
 
+def test_a_reason_that_ends_as_a_sentence_does_not_end_it_twice():
+    with translation.override("zh-hans"):
+        assert explain(None, kind="adjust", points=300, reason="空调故障补偿。") == "人工增加 300 分：空调故障补偿。"
+
+
 def test_every_kind_of_posting_has_its_sentence():
     told = {posting.get("kind") or explanation["kind"] for explanation, posting, _english, _chinese in CASES}
 

@@ -22,7 +22,13 @@ from django.utils import timezone
 from hotels.models import Property
 from hotels.models.organisation import code_validator
 from loyalty.models import Programme
-from loyalty.services.history import SOURCE_SYSTEM, ingest_bookings, prepare_programme, prepare_property
+from loyalty.services.history import (
+    SOURCE_SYSTEM,
+    IngestRunning,
+    ingest_bookings,
+    prepare_programme,
+    prepare_property,
+)
 from members.rules.bookings import Booking, BookingRowError, missing_columns, parse_booking
 from members.selectors.bookings import file_totals, stored_totals
 
@@ -79,7 +85,11 @@ class Command(BaseCommand):
             place=place,
             first_date=min(booking.arrival_date for booking in bookings),
         )
-        counts = ingest_bookings(actor=None, now=now, bookings=bookings, place=place, programme=programme)
+        try:
+            counts = ingest_bookings(actor=None, now=now, bookings=bookings, place=place, programme=programme)
+        except IngestRunning as error:
+            message = f"Another run takes in bookings of {place.code}; wait for it to end."
+            raise CommandError(message) from error
         self.stdout.write(f"{len(bookings):,} rows read in {options['file'].name} for {place.code}")
         self.stdout.write(f"guests:       {counts.guests:,} new")
         self.stdout.write(f"members:      {counts.members:,} new")
@@ -91,8 +101,8 @@ class Command(BaseCommand):
         if expected is not None:
             stored = stored_totals(place=place, source_system=SOURCE_SYSTEM)
             differences = self._compare(expected, stored, file_totals(bookings))
-        for error in errors[:ERRORS_SHOWN]:
-            self.stderr.write(error)
+        for line in errors[:ERRORS_SHOWN]:
+            self.stderr.write(line)
         if errors:
             message = f"{len(errors):,} rows could not be read and were left out."
             raise CommandError(message)
