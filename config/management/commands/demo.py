@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from config import embedded
 from config.demo.logins import LOGINS, PASSWORD
@@ -40,7 +41,8 @@ class Command(BaseCommand):
         try:
             run_demo(host=options["host"], port=options["port"], folder=embedded.VAR, say=say, announce=announce)
         except embedded.EmbeddedError as error:
-            raise CommandError(str(error)) from error
+            self.stderr.write(f"guike: {error}")
+            sys.exit(1)
         except StopRequested:
             self.stdout.write("\n已停止。 Stopped; the data stay for the next time.")
 
