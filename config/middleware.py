@@ -88,7 +88,8 @@ class StaffSessionMiddleware:
                 translation.activate(user.language)
                 request.LANGUAGE_CODE = translation.get_language()
             if not request.path.startswith(WITHOUT_SECOND_FACTOR) and second_factor_missing(user):
-                messages.warning(request, _("Your role needs a second factor. Set one up to go on."))
+                if request.method == "GET" and request.headers.get("HX-Request") != "true":
+                    messages.warning(request, _("Your role needs a second factor. Set one up to go on."))
                 return self._for_htmx(request, redirect("mfa_index"))
         response = self._for_htmx(request, self.get_response(request))
         if request.path.startswith(ADMIN_PREFIX):

@@ -112,9 +112,7 @@ class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         apps = super().get_app_list(request, app_label)
         if app_label:
             return cast("list[dict[str, Any]]", apps)
-        tables = {
-            (app["app_label"], table["model"]._meta.model_name): table for app in apps for table in app["models"]
-        }
+        tables = {(app["app_label"], table["model"]._meta.model_name): table for app in apps for table in app["models"]}
         index = reverse("admin:index")
         sections = []
         for title, entries in SECTIONS:
@@ -151,6 +149,11 @@ def admin_style(request: HttpRequest) -> str:
     return static("house/admin.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    """The icon of the browser's tab."""
+    return static("app/favicon.svg")
+
+
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The navigation in the terms of the trade, with what the reader may see."""
     site: StaffAdminSite = admin.site  # type: ignore[assignment]
@@ -179,5 +182,4 @@ def account_links(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {"title": _("Profile"), "link": reverse("hotels:profile")},
         {"title": _("Second factor"), "link": reverse("mfa_index")},
-        {"title": _("Desk"), "link": "/"},
     ]

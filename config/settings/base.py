@@ -226,6 +226,7 @@ UNFOLD = {
     "SITE_SUBHEADER": _("Loyalty and guest relations"),
     "SITE_SYMBOL": "loyalty",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.sites.favicon"}],
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

@@ -50,7 +50,7 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("roles"))
     def roles(self, user: User) -> str:
         """The user's roles, in the reader's language."""
-        return "、".join(a.get_role_display() for a in user.assignments.all())
+        return " · ".join(a.get_role_display() for a in user.assignments.all())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """The group's users, for others those with a role at their properties; roles in one further query."""

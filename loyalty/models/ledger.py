@@ -180,7 +180,7 @@ class Posting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.points}"
+        return f"{self.get_kind_display()} {self.points:+,}"
 
 
 class Lot(models.Model):
@@ -338,7 +338,7 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.points} {self.state}"
+        return f"{self.points:,} {self.get_state_display()}"
 
     @builtins.property
     def is_active(self) -> bool:

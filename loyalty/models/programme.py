@@ -146,7 +146,7 @@ class TierCriteria(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.tier_id} {self.effective_from}"
+        return str(self.effective_from)
 
 
 class TierBenefit(BilingualName):
