@@ -42,6 +42,7 @@ TABLE = {
     "members:desk_search": "LNNYYYYYY ---------",
     "members:guests": "LNNYYYYYY ---------",
     "members:guest": "LNNYYYYYY ---------",
+    "members:edit_guest": "LNNYYNYYN LNNYYNYYN",
     "members:reveal": "--------- LNNHHNHHN",
     "members:add_preference": "LNNYYNYYN LNNYYNYYN",
     "members:restore_preference": "--------- LNNRRNRRN",
