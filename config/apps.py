@@ -3,6 +3,9 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
+# Without it the web process would send its tasks to no broker of ours.
+import config.celery  # noqa: F401
+
 
 class ConfigConfig(AppConfig):
     """Holds settings, URLs and the commands that span all apps."""

@@ -9,8 +9,9 @@ from import_export import resources
 from import_export.formats.base_formats import CSV, XLSX
 from import_export.resources import ModelResource
 
-# A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
-FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection"); with Chinese
+# and Japanese settings also with their full-width forms.
+FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 EXPORT_FORMATS = [XLSX, CSV]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
+from members.services.imports import discard_stale_imports as discard_stale_batches
 from members.services.imports import due_imports
 from members.services.imports import run_import as run_import_batch
 
@@ -22,3 +23,9 @@ def resume_imports() -> int:
     for batch_id in batch_ids:
         run_import.delay(batch_id=batch_id)
     return len(batch_ids)
+
+
+@shared_task(soft_time_limit=300, time_limit=330)
+def discard_stale_imports() -> int:
+    """Give up uploaded files that nobody went on with."""
+    return discard_stale_batches(now=timezone.now())

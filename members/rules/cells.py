@@ -45,7 +45,7 @@ EXCEL_DIGITS = 15
 _EMPTY = {"-", "--", "—", "——", "/", "\\", "无", "空", "null", "none", "nil", "n/a", "nan", "未填", "未知", "不详"}
 _EXCEL_ERRORS = {"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"}
 _QUOTED_FORMULA = re.compile(r'="([^"]*)"')
-_NEUTRALIZED = re.compile(r"'(?=[=+\-@])")
+_NEUTRALIZED = re.compile(r"'(?=[=+\-@＝＋－＠])")
 _DATE = re.compile(r"(\d{4})\s*[年/.\-]\s*(\d{1,2})\s*[月/.\-]\s*(\d{1,2})\s*日?(?:[ T].*)?")
 _COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
 
@@ -184,7 +184,7 @@ def _literal(cell: Cell) -> Cell:
             message=_("The cell holds the spreadsheet's error %(text)s instead of a value."),
             text=text,
         )
-    if text.startswith("="):
+    if text.startswith(("=", "＝")):
         raise CellRefused(code="formula", message=_("The cell holds a formula. Paste its value instead."))
     return text
 

@@ -15,7 +15,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, Q
+from django.db.models import Count, DateTimeField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -48,6 +48,7 @@ SAMPLE_ROWS = 3
 BREATH_SECONDS = 0.01
 # How long a worker may be silent before another one takes the batch over.
 LEASE = dt.timedelta(seconds=60)
+STALE_AFTER = dt.timedelta(days=7)
 # An import this small is checked and applied at once, without a worker.
 SMALL_ROWS = 300
 OPEN_STATUSES = (Status.UPLOADED, Status.CHECKING, Status.CHECKED, Status.APPLYING)
@@ -256,6 +257,9 @@ def approve_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> Im
 def cancel_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> ImportBatch:
     """Stop an import; what was applied stays, and its report says how far it came.
 
+    Personal data of rows that will not be applied is deleted; wrong rows stay for the report if the
+    import had begun to apply.
+
     Raises:
         ImportRefused: `not_open`: it is applied already.
     """
@@ -267,7 +271,13 @@ def cancel_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> Imp
         batch.status = Status.CANCELED
         batch.finished_at = now
         batch.claimed_until = None
-        batch.save(update_fields=["status", "finished_at", "claimed_until"])
+        waiting = batch.rows.filter(applied_at=None)
+        (waiting.exclude(action=Action.ERROR) if before == Status.APPLYING else waiting).delete()
+        tally = dict(batch.rows.values_list("action").annotate(Count("pk")))
+        for action, name in COUNT_OF_ACTION.items():
+            setattr(batch, name, tally.get(action, 0))
+        batch.done_count = sum(tally.values())
+        batch.save()
         _audit(batch, actor=actor, now=now, action="import.canceled", before={"status": before})
         transaction.on_commit(lambda: _delete_file(batch))
     return batch
@@ -307,6 +317,23 @@ def run_import(*, batch_id: int, now: dt.datetime) -> bool:
         )
         raise
     return True
+
+
+def discard_stale_imports(*, now: dt.datetime) -> int:
+    """Give up files that nobody went on with for a week, so that no personal data waits for ever.
+
+    Returns:
+        How many were given up.
+    """
+    stale = ImportBatch.objects.filter(
+        status__in=[Status.UPLOADED, Status.CHECKED], created_at__lt=now - STALE_AFTER
+    ).values_list("pk", flat=True)
+    batch_ids = list(stale[:1000])
+    for batch_id in batch_ids:
+        # Somebody may have gone on with it in this very moment.
+        with suppress(ImportRefused):
+            cancel_import(actor=None, now=now, batch_id=batch_id)
+    return len(batch_ids)
 
 
 def due_imports(*, limit: int = 20) -> list[int]:

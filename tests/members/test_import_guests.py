@@ -1,6 +1,7 @@
 """A file of guests from upload to report, through the services and the command."""
 
 import csv
+import datetime as dt
 import io
 import threading
 from pathlib import Path
@@ -279,6 +280,19 @@ def test_a_canceled_import_stays_canceled():
 
 
 @pytest.mark.django_db
+def test_a_file_that_nobody_goes_on_with_is_given_up_after_a_week():
+    stale, fresh = check(upload(sheet(*GOOD))), check(upload(sheet(*GOOD)))
+    ImportBatch.objects.filter(pk=stale.pk).update(created_at=NOW - dt.timedelta(days=8))
+    ImportBatch.objects.filter(pk=fresh.pk).update(created_at=NOW - dt.timedelta(days=6))
+
+    assert imports.discard_stale_imports(now=NOW) == 1
+
+    assert not stale.rows.exists()
+    assert fresh.rows.count() == 3
+    assert ImportBatch.objects.get(status="canceled").pk == stale.pk
+
+
+@pytest.mark.django_db
 def test_a_second_worker_leaves_a_running_import_alone_until_its_lease_ends():
     batch = upload(sheet(*GOOD))
     choose_columns(actor=None, now=NOW, batch_id=batch.pk, mapping={0: "name", 1: "phone"})
@@ -348,6 +362,8 @@ def test_canceling_stops_between_two_chunks(monkeypatch):
 
     batch.refresh_from_db()
     assert (batch.status, Guest.objects.count(), batch.done_count) == ("canceled", 2, 2)
+    assert counts(batch) == (2, 0, 0, 0)
+    assert batch.rows.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
