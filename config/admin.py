@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -78,18 +79,21 @@ class PeriodicTaskAdmin(AuditedAdmin, BeatPeriodicTaskAdmin):  # type: ignore[mi
         for task in queryset:
             self.audit(request, task, verb, before={"enabled": task.enabled})
 
+    @transaction.atomic
     @admin.action(description=_("Enable selected tasks"), permissions=["change"])
     def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         """Let the tasks run by themselves."""
         self._audit_all(request, queryset, "enabled")
         super().enable_tasks(request, queryset)
 
+    @transaction.atomic
     @admin.action(description=_("Disable selected tasks"), permissions=["change"])
     def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         """Stop the tasks."""
         self._audit_all(request, queryset, "disabled")
         super().disable_tasks(request, queryset)
 
+    @transaction.atomic
     @admin.action(description=_("Toggle activity of selected tasks"), permissions=["change"])
     def toggle_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         """Turn each task the other way."""

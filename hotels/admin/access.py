@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -75,8 +77,9 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
         """Set a password for somebody; who did it is kept, the password is not."""
-        response = super().user_change_password(request, id, form_url)
-        user = self.get_object(request, id)
-        if request.method == "POST" and response.status_code == 302 and user is not None:  # noqa: PLR2004
-            self.audit(request, user, "password_set")
+        with transaction.atomic():
+            response = super().user_change_password(request, id, form_url)
+            user = self.get_object(request, id)
+            if request.method == "POST" and response.status_code == HTTPStatus.FOUND and user is not None:
+                self.audit(request, user, "password_set")
         return response

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import get_permission_codename
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import BaseModelFormSet
 from django.http import HttpRequest, HttpResponse
@@ -193,6 +193,7 @@ class AuditedAdmin(ScopedMixin, ModelAdmin):  # type: ignore[misc]
         self.audit(request, obj, "deleted", before=snapshot(obj))
         super().delete_model(request, obj)
 
+    @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete the chosen records and keep what they were."""
         for obj in queryset:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from loyalty.admin.dated import DatedAdmin, DatedForm, RateForm, actor_of
@@ -31,6 +33,16 @@ class EarningRuleForm(DatedForm[EarningRule]):
             "effective_from",
             "effective_until",
         ]
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse a tier of another programme."""
+        cleaned = super().clean() or {}
+        tier, programme = cleaned.get("tier"), cleaned.get("programme")
+        if tier and programme and tier.programme_id != programme.pk:
+            self.add_error(
+                "tier", ValidationError(_("This tier belongs to another programme."), code="other_programme")
+            )
+        return cleaned
 
 
 @admin.register(EarningRule)

@@ -268,6 +268,17 @@ def test_every_address_answers_each_role_as_the_table_says(people, samples):
     assert set(TABLE) == set(found)
 
 
+def test_no_address_fails_for_a_superuser(people, samples):
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    found = {}
+    for name, route in named_addresses().items():
+        url = reverse(name, kwargs=arguments(route, samples))
+        found[name] = visit(client, url) + visit(client, url, "post")
+
+    assert {name: letters for name, letters in found.items() if "E" in letters} == {}
+
+
 def test_every_table_of_the_admin_allows_each_role_what_the_table_says(people, rf):
     found = {}
     for model, model_admin in admin.site._registry.items():

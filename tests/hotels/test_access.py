@@ -94,6 +94,16 @@ def test_a_refusal_has_a_sentence_a_next_step_and_a_code_to_quote():
     assert fragment["X-Request-ID"] in fragment.content.decode()
 
 
+def test_a_form_of_an_earlier_sign_in_is_refused_with_the_next_step(receptionist):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(receptionist)
+
+    answer = client.post("/hotels/profile/", {"display_name": "x"}, headers={"HX-Request": "true"})
+
+    assert answer.status_code == 403
+    assert answer["X-Request-ID"] in answer.content.decode()
+
+
 def test_an_address_that_does_not_exist_says_so():
     answer = Client().get("/nowhere/")
 

@@ -253,6 +253,15 @@ def test_a_new_rule_of_a_programme_with_members_begins_in_the_future(manager_cli
 
 
 @time_machine.travel(NOW, tick=False)
+def test_a_rule_names_a_tier_of_its_own_programme(manager_client, rule):
+    other = make_programme().tiers.get(code="gold")
+
+    answer = manager_client.post(reverse("admin:loyalty_earningrule_add"), form_of(rule, tier=other.pk))
+
+    assert answer.context["adminform"].form.errors.as_data()["tier"][0].code == "other_programme"
+
+
+@time_machine.travel(NOW, tick=False)
 def test_the_page_shows_what_a_change_does_before_it_begins(manager_client, rule):
     values = {"effective_from": "2026-07-01", "points_per_unit": "1.5", "name": ""}
 
