@@ -30,7 +30,7 @@ class EnrolForm(DeskForm):
         widget=forms.TextInput(attrs={"type": "tel", "inputmode": "tel"}),
     )
     consent_programme = forms.BooleanField(
-        label=_("The guest agrees to the programme's terms and to the use of their data for it."),
+        label=_("The guest agrees to the program's terms and to the use of their data for it."),
         error_messages={"required": _("Without the guest's agreement there is no membership.")},
     )
     consent_marketing = forms.BooleanField(label=_("The guest wants to receive offers."), required=False)

@@ -36,7 +36,8 @@ from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on
 SOURCE = "desk"
 # Version of the consent texts printed on the form; a changed text gets a new version.
 CONSENT_TEXT = "desk-2026-11"
-STATEMENT_LINES = 30
+# As many as fit on one printed page.
+STATEMENT_LINES = 18
 
 
 def _programme() -> Programme:

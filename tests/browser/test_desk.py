@@ -12,7 +12,9 @@ from playwright.sync_api import expect
 from feedback.models import Ticket
 from hotels.models import User
 from loyalty.models import Account, Membership, Posting, Redemption
+from loyalty.services.redemptions import adjust_points
 from members.models import Preference
+from members.services.guests import update_guest
 from tests.browser.conftest import SIZES
 from tests.factories import PASSWORD
 
@@ -338,6 +340,16 @@ def test_the_list_slides_in_on_a_tablet(desk):
 
 @pytest.mark.parametrize("paper", ["registration-card", "points"])
 def test_paper_is_one_masked_page(desk, hotel, live_server, paper):
+    for number in range(30):
+        adjust_points(
+            actor=hotel.manager,
+            now=hotel.now,
+            membership_id=hotel.chen.pk,
+            points=number + 1,
+            reason="上次入住空调夜间噪音大，客人两次换房，经与值班经理商议补偿积分并致电道歉，客人表示接受",
+            place=hotel.place,
+            idempotency_key=str(number),
+        )
     desk.goto(f"{live_server.url}/guests/{hotel.chen.guest.public_id}/{paper}/")
     desk.emulate_media(media="print")
 
@@ -346,6 +358,65 @@ def test_paper_is_one_masked_page(desk, hotel, live_server, paper):
     assert pages == 1
     expect(desk.locator(".rail")).not_to_be_visible()
     assert "13817756621" not in desk.content().replace(" ", "")
+
+
+def test_closing_a_ticket_is_undone_on_its_page(desk, hotel, live_server):
+    ticket = Ticket.objects.get()
+    desk.goto(f"{live_server.url}/tickets/{ticket.public_id}/")
+    desk.fill("[name=resolution]", "已换房")
+    desk.get_by_role("button", name="关闭工单").click()
+    expect(desk.locator("#toasts")).to_contain_text("工单已关闭")
+    desk.locator("#main").focus()
+    desk.keyboard.press("z")
+    expect(desk.locator("#toasts")).to_contain_text("重新打开")
+
+    ticket.refresh_from_db()
+    assert ticket.status == Ticket.Status.OPEN
+
+
+def test_a_guest_is_enrolled_from_another_page(desk, live_server):
+    desk.goto(f"{live_server.url}/guests/")
+    in_dialog(desk, "n")
+    desk.fill("#id_name", "周晓明")
+    desk.fill("#id_phone", "13918812276")
+    desk.check("#id_consent_programme")
+    desk.keyboard.press("Enter")
+
+    expect(desk.locator("#guest h1")).to_contain_text("周晓明")
+    expect(desk.locator("#toasts")).to_contain_text("已入会")
+
+
+def test_a_known_number_leads_to_its_guest(desk, live_server):
+    desk.goto(f"{live_server.url}/guests/")
+    in_dialog(desk, "n")
+    desk.fill("#id_name", "周晓明")
+    desk.fill("#id_phone", "13817756621")
+    desk.check("#id_consent_programme")
+    desk.keyboard.press("Enter")
+    desk.get_by_role("link", name="打开宾客卡").click()
+
+    expect(desk.locator("#guest h1")).to_contain_text("陈思远")
+    desk.console_errors.clear()
+
+
+def test_two_people_at_one_profile_see_each_other(desk, hotel):
+    card_of(desk)
+    in_dialog(desk, "e")
+    update_guest(
+        actor=hotel.manager,
+        now=hotel.now,
+        guest_id=hotel.chen.guest_id,
+        expected_version=hotel.chen.guest.version,
+        changes={"company": "旧公司"},
+    )
+    desk.fill("#id_company", "新公司")
+    desk.keyboard.press("Enter")
+    expect(desk.locator("#dialog .problems")).to_contain_text("赵伟")
+    expect(desk.locator("#dialog .problems")).to_contain_text("旧公司")
+    desk.locator("#dialog button[type=submit]").click()
+
+    expect(desk.locator("#guest .meta")).to_contain_text("新公司")
+    desk.console_errors.clear()
 
 
 def test_everything_works_without_javascript(browser, live_server, hotel, sign_in):
