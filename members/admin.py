@@ -11,6 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Prefetch, QuerySet
+from django.forms import BaseModelFormSet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,9 +19,17 @@ from django.utils.translation import pgettext_lazy
 from import_export import fields
 from unfold.contrib.filters.admin import RangeDateFilter
 
-from hotels.admin.base import AuditedAdmin, ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ReadOnlyInline
+from hotels.admin.base import (
+    AuditedAdmin,
+    ExportAdminMixin,
+    GrowingMixin,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    ScopedInline,
+)
 from hotels.models import User
 from hotels.resources import EXPORT_FORMATS, SafeResource
+from hotels.selectors import current_property
 from members.models import (
     Consent,
     FolioLine,
@@ -34,6 +43,7 @@ from members.models import (
     Tag,
 )
 from members.services.guests import update_guest
+from members.services.preferences import add_preference, remove_preference
 
 
 class GuestForm(forms.ModelForm[Guest]):
@@ -75,14 +85,26 @@ class IdentityInline(ReadOnlyInline):
     ordering = ["kind", "pk"]
 
 
-class PreferenceInline(ReadOnlyInline):
-    """What the guest likes, needs or must not get."""
+class PreferenceInline(ScopedInline):
+    """What the guest likes, needs or must not get: noted and taken back, never rewritten."""
 
     model = Preference
     fields = ["category", "severity", "text", "source", "created_by", "created_at"]
-    readonly_fields = fields
+    readonly_fields = ["source", "created_by", "created_at"]
     ordering = ["pk"]
     tab = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """For those who may change preferences."""
+        return cast("User", request.user).has_perm("members.change_preference")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """For those who may change preferences."""
+        return self.has_add_permission(request, obj)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Preference]:
         """With the names of those who noted them."""
@@ -230,6 +252,25 @@ class GuestAdmin(ExportAdminMixin, GrowingMixin, AuditedAdmin):
                 expected_version=form.cleaned_data["expected_version"] or obj.version,
                 changes=changes,
             )
+
+    def save_formset(  # type: ignore[override]
+        self, request: HttpRequest, form: GuestForm, formset: BaseModelFormSet[Any, Any], change: bool
+    ) -> None:
+        """Note and take back preferences through the services, as at the desk."""
+        if formset.model is not Preference:
+            super().save_formset(request, form, formset, change)
+            return
+        common: dict[str, Any] = {
+            "actor": cast("User", request.user),
+            "now": timezone.now(),
+            "guest_id": form.instance.pk,
+            "place": current_property(request),
+        }
+        formset.save(commit=False)
+        for row in formset.deleted_objects:
+            remove_preference(preference_id=row.pk, **common)
+        for row in formset.new_objects:
+            add_preference(category=row.category, severity=row.severity, text=row.text, source="admin", **common)
 
 
 @admin.register(Tag)

@@ -224,6 +224,31 @@ def test_a_guest_is_changed_through_the_service(client, place):
     assert [action for action, _before, _after in trail()].count("guest.changed") == 1
 
 
+def test_preferences_are_noted_and_taken_back_through_the_services(client, place):
+    guest = create_guest(actor=None, now=NOW, name="陈思远", phone="+8613800006621", source="desk", place=place)
+    form = {"name": guest.name, "gender": "", "expected_version": guest.version, **empty_inlines()}
+    row = {"category": "allergy", "severity": "alert", "text": "花生"}
+
+    client.post(
+        change_url(guest), {**form, "preferences-TOTAL_FORMS": 1, **{f"preferences-0-{k}": v for k, v in row.items()}}
+    )
+    noted = guest.preferences.get()
+    client.post(
+        change_url(guest),
+        {
+            **form,
+            "preferences-TOTAL_FORMS": 1,
+            "preferences-INITIAL_FORMS": 1,
+            "preferences-0-id": noted.pk,
+            "preferences-0-DELETE": "on",
+        },
+    )
+
+    assert (noted.text, noted.source) == ("花生", "admin")
+    assert not guest.preferences.exists()
+    assert [action for action, _before, _after in trail()][-2:] == ["preference.added", "preference.removed"]
+
+
 def test_an_outdated_page_does_not_overwrite_a_guest(client, place):
     guest = create_guest(actor=None, now=NOW, name="陈思远", phone="+8613800006621", source="desk", place=place)
     Guest.objects.filter(pk=guest.pk).update(version=2, company="启衡科技")
