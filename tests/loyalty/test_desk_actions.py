@@ -19,7 +19,7 @@ from tests.factories import NOW, make_guest, make_member, make_programme, make_p
 pytestmark = pytest.mark.django_db
 
 PHONE = "13817756621"
-UNMASKED = re.compile(r"1[3-9]\d{9}")
+UNMASKED = re.compile(r"(?<![\w-])1[3-9]\d{9}(?![\w-])")
 IN_DIALOG = {"HX-Request": "true", "HX-Target": "dialog-body", "HX-Current-URL": "http://testserver/"}
 
 
