@@ -16,15 +16,16 @@ from hotels.models import AuditEntry
 from members.models import Guest, GuestIdentity, ImportBatch, ImportRow, Preference
 from members.rules.sheets import SheetError
 from members.selectors.imports import problems_of, progress_of, wrong_rows, wrong_rows_table
-from members.services import imports
 from members.services.imports import (
     ColumnsWrong,
     ImportRefused,
     approve_import,
     cancel_import,
     choose_columns,
+    discard_stale_imports,
     due_imports,
     run_import,
+    runs,
     start_import,
 )
 from tests.factories import NOW, make_property
@@ -285,7 +286,7 @@ def test_a_file_that_nobody_goes_on_with_is_given_up_after_a_week():
     ImportBatch.objects.filter(pk=stale.pk).update(created_at=NOW - dt.timedelta(days=8))
     ImportBatch.objects.filter(pk=fresh.pk).update(created_at=NOW - dt.timedelta(days=6))
 
-    assert imports.discard_stale_imports(now=NOW) == 1
+    assert discard_stale_imports(now=NOW) == 1
 
     assert not stale.rows.exists()
     assert fresh.rows.count() == 3
@@ -313,11 +314,11 @@ class WorkerDied(BaseException):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_dies_in_the_middle_loses_nothing_and_repeats_nothing(monkeypatch):
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(runs, "CHUNK_ROWS", 2)
     rows = [f"客人{i},138{i + 12345:08d},,,,,,,高楼层{i}," for i in range(9)]
     batch = check(upload(sheet(*rows)))
     approve_import(actor=None, now=NOW, batch_id=batch.pk)
-    real = imports._update_rows
+    real = runs._update_rows
     calls = []
 
     def dying(rows):
@@ -326,7 +327,7 @@ def test_a_worker_that_dies_in_the_middle_loses_nothing_and_repeats_nothing(monk
         if len(calls) == 3:
             raise WorkerDied
 
-    monkeypatch.setattr(imports, "_update_rows", dying)
+    monkeypatch.setattr(runs, "_update_rows", dying)
     with pytest.raises(WorkerDied):
         run_import(batch_id=batch.pk, now=NOW)
 
@@ -344,10 +345,10 @@ def test_a_worker_that_dies_in_the_middle_loses_nothing_and_repeats_nothing(monk
 
 @pytest.mark.django_db(transaction=True)
 def test_canceling_stops_between_two_chunks(monkeypatch):
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(runs, "CHUNK_ROWS", 2)
     batch = check(upload(sheet(*(f"客人{i},138{i + 12345:08d},,,,,,,," for i in range(6)))))
     approve_import(actor=None, now=NOW, batch_id=batch.pk)
-    real = imports._Run._chunk
+    real = runs._Run._chunk
     calls = []
 
     def chunk(run):
@@ -356,7 +357,7 @@ def test_canceling_stops_between_two_chunks(monkeypatch):
             cancel_import(actor=None, now=NOW, batch_id=batch.pk)
         return real(run)
 
-    monkeypatch.setattr(imports._Run, "_chunk", chunk)
+    monkeypatch.setattr(runs._Run, "_chunk", chunk)
 
     assert not run_import(batch_id=batch.pk, now=NOW)
 
@@ -392,7 +393,7 @@ def test_two_workers_at_once_do_the_work_once():
 def test_a_fault_of_ours_is_shown_as_failed(monkeypatch):
     batch = check(upload(sheet(*GOOD)))
     approve_import(actor=None, now=NOW, batch_id=batch.pk)
-    monkeypatch.setattr(imports, "create_guests", lambda **_facts: 1 / 0)
+    monkeypatch.setattr(runs, "create_guests", lambda **_facts: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         run_import(batch_id=batch.pk, now=NOW)

@@ -1,0 +1,39 @@
+"""Bringing a file of guests in: upload, choice of columns, check, apply.
+
+A file is kept encrypted until it is applied or given up. The check reads every row and says what applying
+would do, without writing a guest. Check and apply run in the background in chunks, each one transaction that
+writes the guests, marks their rows and moves the progress; a worker that dies loses nothing and repeats
+nothing. At any time rows = new + changed + unchanged + wrong once the check is through.
+"""
+
+from members.services.imports.batches import (
+    RUNNING_STATUSES,
+    SMALL_ROWS,
+    ColumnsWrong,
+    ImportRefused,
+    approve_import,
+    cancel_import,
+    choose_columns,
+    discard_stale_imports,
+    due_imports,
+    mask_cell,
+    start_import,
+)
+from members.services.imports.runs import LEASE, read_cells, run_import
+
+__all__ = [
+    "LEASE",
+    "RUNNING_STATUSES",
+    "SMALL_ROWS",
+    "ColumnsWrong",
+    "ImportRefused",
+    "approve_import",
+    "cancel_import",
+    "choose_columns",
+    "discard_stale_imports",
+    "due_imports",
+    "mask_cell",
+    "read_cells",
+    "run_import",
+    "start_import",
+]
