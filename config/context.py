@@ -33,6 +33,9 @@ class NavItem:
     is_current: bool
 
 
+# The guest card is part of the desk, whatever its address.
+DESK_VIEWS = ("members:desk", "members:desk_page", "members:desk_search", "members:guest")
+
 # code, label, URL name, icon, permission
 ENTRIES = (
     ("desk", gettext_noop("Desk"), "members:desk", "bell-ringing", "members.use_desk"),
@@ -55,7 +58,10 @@ def navigation(request: HttpRequest, user: User) -> list[NavItem]:
             url = reverse(url_name)
         except NoReverseMatch:
             continue
-        is_current = request.path == url if url == "/" else request.path.startswith(url)
+        if request.resolver_match and request.resolver_match.view_name in DESK_VIEWS:
+            is_current = url_name == "members:desk"
+        else:
+            is_current = url != "/" and request.path.startswith(url)
         items.append(NavItem(code, _(label), url, icon, is_current))
     return items
 
