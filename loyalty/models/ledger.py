@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hotels.models import Property
 from loyalty.models.membership import Membership
@@ -190,7 +191,7 @@ class Lot(models.Model):
         """Where the lot stands; only an open lot can be spent, a closed one holds nothing."""
 
         PENDING = "pending", _("pending")
-        OPEN = "open", _("open")
+        OPEN = "open", pgettext_lazy("points", "open")
         SPENT = "spent", _("spent")
         EXPIRED = "expired", _("expired")
         VOIDED = "voided", _("voided")
