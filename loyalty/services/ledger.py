@@ -18,7 +18,9 @@ Common meaning of arguments:
     explanation: JSON-ready facts from which `loyalty.rules.explain` makes one sentence.
     actor: Who acts; leaves an entry in the audit trail. None for the system, which leaves none.
 
-An expected failure writes nothing and raises a `LedgerError`; the transaction stays usable.
+An expected failure writes nothing and raises a `LedgerError`. The caller's transaction stays usable, except
+after a strict call of several movements, an unknown account, or a key that another transaction took in the
+same moment: those roll it back.
 """
 
 from __future__ import annotations
