@@ -195,6 +195,12 @@ def _ingest(
             rows=[_stay(b, place, room_types, guest_of[firsts[b.number]], reservation_of[b.number]) for b in chunk],
         )
         counts.stays.update(result.outcome.value for result in posted)
+    if counts.reservations["created"] >= CHUNK:
+        with connection.cursor() as cursor:
+            # So that the next reader gets good plans at once, not when autovacuum comes round.
+            cursor.execute(
+                "ANALYZE members_guest, members_reservation, members_stay, members_folioline, loyalty_posting"
+            )
     counts.points = points_of_source(programme_id=programme.pk, source_system=SOURCE_SYSTEM) - points_before
     return counts
 
