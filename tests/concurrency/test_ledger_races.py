@@ -226,7 +226,7 @@ def test_expiry_killed_in_mid_batch_and_run_again_loses_and_doubles_nothing(tmp_
     command = [sys.executable, "manage.py", "expire_points", "--batch-size", "20"]
     environment = {
         **os.environ,
-        "DATABASE_URL": "postgres://{USER}@{HOST}:{PORT}/{NAME}".format(**connection.settings_dict),
+        "DATABASE_URL": "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**connection.settings_dict),
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
     }
     # The lock lets the first batches through and stops the process inside one.
