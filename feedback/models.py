@@ -101,6 +101,21 @@ class Ticket(models.Model):
                 name="feedback_ticket_status_known",
             ),
             models.CheckConstraint(
+                condition=Q(
+                    category__in=[
+                        "room",
+                        "cleanliness",
+                        "noise",
+                        "service",
+                        "food",
+                        "billing",
+                        "loyalty",
+                        "other",
+                    ]
+                ),
+                name="feedback_ticket_category_known",
+            ),
+            models.CheckConstraint(
                 condition=Q(severity__in=["low", "medium", "high", "critical"]), name="feedback_ticket_severity_known"
             ),
             models.CheckConstraint(
@@ -145,6 +160,12 @@ class TicketEvent(models.Model):
     class Meta:
         verbose_name = _("ticket event")
         verbose_name_plural = _("ticket events")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["opened", "assigned", "note", "closed", "reopened", "withdrawn"]),
+                name="feedback_ticketevent_kind_known",
+            ),
+        ]
         indexes = [models.Index(fields=["ticket", "id"], name="feedback_ticketevent_order")]
 
     def __str__(self) -> str:

@@ -65,6 +65,11 @@ class EarningRule(models.Model):
         ordering = ["programme", "-effective_from", "id"]
         constraints = [
             models.CheckConstraint(
+                # Empty is any category.
+                condition=Q(category__in=["", *RevenueCategory.values]),
+                name="loyalty_earningrule_category_known",
+            ),
+            models.CheckConstraint(
                 condition=Q(points_per_unit__gte=0),
                 name="loyalty_earningrule_rate_not_negative",
                 violation_error_message=_("A rate is zero or more."),

@@ -389,6 +389,25 @@ class SourceKey(models.Model):
     class Meta:
         verbose_name = _("source key")
         verbose_name_plural = _("source keys")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        "earn",
+                        "bonus",
+                        "release",
+                        "redeem",
+                        "refund",
+                        "expire",
+                        "adjust",
+                        "clawback",
+                        "hold",
+                        "void",
+                    ]
+                ),
+                name="loyalty_sourcekey_kind_known",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.system} {self.reference} {self.line}"

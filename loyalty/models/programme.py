@@ -81,6 +81,19 @@ class Programme(BilingualName):
             ("adjust_points", _("Can adjust points by hand")),
             ("redeem_points", _("Can redeem points")),
         ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(expiry_rounding__in=["none", "month_end", "year_end"]),
+                name="loyalty_programme_rounding_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(shortfall_policy__in=["debt", "clamp"]), name="loyalty_programme_shortfall_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(lapsed_return_policy__in=["reopen", "forfeit"]),
+                name="loyalty_programme_lapsed_return_known",
+            ),
+        ]
 
     def local_date(self, now: dt.datetime) -> dt.date:
         """The programme's calendar date at an aware instant."""

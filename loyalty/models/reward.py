@@ -46,6 +46,20 @@ class Reward(BilingualName):
                 violation_error_message=_("The programme has a reward with this code already."),
             ),
             models.CheckConstraint(
+                condition=Q(
+                    category__in=[
+                        "room_night",
+                        "upgrade",
+                        "late_checkout",
+                        "food",
+                        "spa",
+                        "transfer",
+                        "goods",
+                    ]
+                ),
+                name="loyalty_reward_category_known",
+            ),
+            models.CheckConstraint(
                 condition=Q(points__gt=0),
                 name="loyalty_reward_costs_points",
                 violation_error_message=_("A reward costs at least one point."),

@@ -251,6 +251,14 @@ class Consent(models.Model):
     class Meta:
         verbose_name = _("consent")
         verbose_name_plural = _("consents")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(purpose__in=["programme", "marketing"]), name="members_consent_purpose_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__in=["any", "sms", "email", "wechat"]), name="members_consent_channel_known"
+            ),
+        ]
         indexes = [models.Index(fields=["guest", "purpose", "channel", "-recorded_at"], name="members_consent_newest")]
 
     def __str__(self) -> str:

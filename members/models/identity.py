@@ -45,6 +45,20 @@ class GuestIdentity(models.Model):
         verbose_name = _("identity")
         verbose_name_plural = _("identities")
         constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        "phone",
+                        "email",
+                        "document",
+                        "membership",
+                        "wechat_openid",
+                        "wechat_unionid",
+                        "external",
+                    ]
+                ),
+                name="members_guestidentity_kind_known",
+            ),
             models.UniqueConstraint(
                 fields=["kind", "issuer", "value_index"],
                 name="members_guestidentity_unique",

@@ -114,6 +114,10 @@ class ImportRow(models.Model):
         verbose_name_plural = _("imported rows")
         constraints = [
             models.UniqueConstraint(fields=["batch", "row_number"], name="members_importrow_unique"),
+            models.CheckConstraint(
+                condition=Q(action__in=["create", "update", "unchanged", "error"]),
+                name="members_importrow_action_known",
+            ),
         ]
         indexes = [
             models.Index(fields=["batch", "row_number"], condition=Q(applied_at=None), name="members_importrow_waiting")
