@@ -1,7 +1,8 @@
 """Writing reservations: one or thousands by the same set-based statement.
 
 A reservation is known by its property, source system and number there. Sending it again with other
-content changes it as far as its status allows: what was checked out stays as it was.
+content changes it as far as its status allows: what was checked out stays as it was. A guest once
+known stays when a later message of the source names none.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class IllegalTransition(ReservationError):
 class ReservationInput:
     """One booking as its source states it now; dates are local to the property.
 
-    `amount` is the whole price of the nights, in `currency`.
+    `amount` is the whole price of the nights, in `currency`. Without a `guest_id` a stored guest stays.
     """
 
     place_id: int
@@ -126,20 +127,30 @@ _KEY = ("property_id", "source_system", "source_reference")
 _FACTS = [name for name in _COLUMNS if name not in _KEY]
 _LEGAL = ", ".join(f"('{before}', '{after}')" for before, allowed in TRANSITIONS.items() for after in allowed)
 
+
+def _facts(incoming: str) -> str:
+    """What a row says. A source that does not name the guest does not deny the one known here."""
+    return ", ".join(
+        f"coalesce({incoming}.guest_id, r.guest_id)" if name == "guest_id" else f"{incoming}.{name}" for name in _FACTS
+    )
+
+
+_STORED = ", ".join(f"r.{name}" for name in _FACTS)
+
 _UPSERT = f"""
 INSERT INTO members_reservation AS r (public_id, {", ".join(_COLUMNS)}, created_at, updated_at)
 SELECT gen_random_uuid(), u.*, now(), now()
 FROM unnest({", ".join(f"%s::{kind}[]" for kind in _COLUMNS.values())}) AS u
 ON CONFLICT (source_system, property_id, source_reference) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in _FACTS)}, updated_at = now()
+SET ({", ".join(_FACTS)}) = ROW ({_facts("excluded")}), updated_at = now()
 WHERE (r.status, excluded.status) IN ({_LEGAL})
-  AND ({", ".join(f"r.{name}" for name in _FACTS)}) IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _FACTS)})
+  AND ({_STORED}) IS DISTINCT FROM ({_facts("excluded")})
 RETURNING id, property_id, source_system, source_reference, xmax = 0
 """  # noqa: S608 - only names of this module's columns and statuses are put in
 
 _FIND = f"""
 SELECT r.id, r.property_id, r.source_system, r.source_reference,
-    ({", ".join(f"r.{name}" for name in _FACTS)}) IS NOT DISTINCT FROM ({", ".join(f"u.{name}" for name in _FACTS)})
+    ({_STORED}) IS NOT DISTINCT FROM ({_facts("u")})
 FROM unnest({", ".join(f"%s::{kind}[]" for kind in _COLUMNS.values())}) AS u ({", ".join(_COLUMNS)})
 JOIN members_reservation r USING (property_id, source_system, source_reference)
 """  # noqa: S608
