@@ -177,10 +177,6 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_DB_REUSE_MAX = 500
-CELERY_BEAT_SCHEDULE = {
-    "resume-imports": {"task": "members.tasks.resume_imports", "schedule": 60.0},
-    "discard-stale-imports": {"task": "members.tasks.discard_stale_imports", "schedule": 24 * 3600.0},
-}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # redis-compatible brokers redeliver what was not acknowledged within this many seconds.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 7200}

@@ -15,6 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from hotels.models import ApiRequest, User
 
+# How long a client may repeat a request and get the first answer.
+ANSWERS_KEPT = dt.timedelta(days=30)
+_BATCH = 5000
+
 
 class IdempotencyKeyReused(Exception):
     """The key was used for a request with other data."""
@@ -67,6 +71,21 @@ def answer_once(
     stored.body = answer.body
     stored.save(update_fields=["status", "body"])
     return answer
+
+
+def delete_old_answers(*, now: dt.datetime) -> int:
+    """Forget answers older than `ANSWERS_KEPT`, each batch in a transaction of its own; safe to break off.
+
+    A business key (a stay's source and number, a posting's source line) still refuses a later repetition.
+
+    Returns:
+        How many were deleted.
+    """
+    old = ApiRequest.objects.filter(created_at__lt=now - ANSWERS_KEPT).order_by("created_at").values("pk")
+    total = 0
+    while deleted := ApiRequest.objects.filter(pk__in=old[:_BATCH]).delete()[0]:
+        total += deleted
+    return total
 
 
 def request_hash(operation: str, data: Any) -> bytes:

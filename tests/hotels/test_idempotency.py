@@ -1,0 +1,39 @@
+"""Answers kept for retries of API clients, and forgotten."""
+
+import datetime as dt
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+
+from config.celery import app
+from hotels.models import ApiRequest
+from hotels.services import idempotency
+from hotels.services.idempotency import Answer, answer_once, delete_old_answers
+from tests.factories import NOW, make_staff
+
+pytestmark = pytest.mark.django_db
+
+
+def answered(client, key, at):
+    return answer_once(
+        actor=client, now=at, key=key, operation="POST /x", data={}, perform=lambda: Answer(status=201, body={})
+    )
+
+
+def test_answers_are_forgotten_after_thirty_days_in_batches(monkeypatch):
+    monkeypatch.setattr(idempotency, "_BATCH", 2)
+    client = make_staff()
+    for number in range(5):
+        answered(client, f"old-{number}", NOW - dt.timedelta(days=31))
+    answered(client, "young", NOW - dt.timedelta(days=29))
+
+    assert delete_old_answers(now=NOW) == 5
+    assert list(ApiRequest.objects.values_list("key", flat=True)) == ["young"]
+
+
+def test_every_task_of_the_schedule_exists():
+    app.loader.import_default_modules()
+    scheduled = set(PeriodicTask.objects.values_list("task", flat=True))
+
+    assert {"hotels.tasks.delete_old_answers", "members.tasks.discard_stale_imports"} <= scheduled
+    assert {task for task in scheduled if not task.startswith("celery.")} <= set(app.tasks)
