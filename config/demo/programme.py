@@ -66,7 +66,7 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
         for currency, factor in (("CNY", Decimal(1)), ("THB", THB_IN_CNY)):
             EarningRule.objects.create(
                 programme=programme,
-                name=f"{name} · 每 {currency} {Decimal(rate) * factor} 分",
+                name=name,
                 tier=tier,
                 currency=currency,
                 points_per_unit=Decimal(rate) * factor,

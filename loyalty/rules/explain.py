@@ -17,10 +17,34 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
 
 Facts = Mapping[str, Any]
+
+# English writes the code; Chinese writes the sign before an amount and the word after a rate.
+_AMOUNTS = {
+    "CNY": pgettext_lazy("amount of money", "CNY %(amount)s"),
+    "USD": pgettext_lazy("amount of money", "USD %(amount)s"),
+    "EUR": pgettext_lazy("amount of money", "EUR %(amount)s"),
+    "GBP": pgettext_lazy("amount of money", "GBP %(amount)s"),
+    "JPY": pgettext_lazy("amount of money", "JPY %(amount)s"),
+    "HKD": pgettext_lazy("amount of money", "HKD %(amount)s"),
+    "SGD": pgettext_lazy("amount of money", "SGD %(amount)s"),
+    "THB": pgettext_lazy("amount of money", "THB %(amount)s"),
+    "MYR": pgettext_lazy("amount of money", "MYR %(amount)s"),
+}
+_UNITS = {
+    "CNY": pgettext_lazy("unit of currency", "CNY"),
+    "USD": pgettext_lazy("unit of currency", "USD"),
+    "EUR": pgettext_lazy("unit of currency", "EUR"),
+    "GBP": pgettext_lazy("unit of currency", "GBP"),
+    "JPY": pgettext_lazy("unit of currency", "JPY"),
+    "HKD": pgettext_lazy("unit of currency", "HKD"),
+    "SGD": pgettext_lazy("unit of currency", "SGD"),
+    "THB": pgettext_lazy("unit of currency", "THB"),
+    "MYR": pgettext_lazy("unit of currency", "MYR"),
+}
 
 
 def explain(explanation: Facts | None, *, kind: str = "", points: int | None = None, reason: str = "") -> str:
@@ -60,8 +84,7 @@ def _of_stay(facts: Facts) -> str:
         "stay": facts["stay"]["reference"],
         "property": name_of(facts["property"]),
         "tier": name_of(facts.get("tier")),
-        "arithmetic": _arithmetic(facts),
-        "total": f"{total:,}",
+        "equation": _equation(facts),
         "before": f"{before:,}",
         "change": f"{abs(points):,}",
         "reason": facts.get("reason", ""),
@@ -76,14 +99,7 @@ def _of_stay(facts: Facts) -> str:
             % values
         )
     if before == 0:
-        return (
-            ngettext(
-                "Stay %(stay)s at %(property)s as %(tier)s: %(arithmetic)s = %(total)s point.",
-                "Stay %(stay)s at %(property)s as %(tier)s: %(arithmetic)s = %(total)s points.",
-                total,
-            )
-            % values
-        )
+        return _("Stay %(stay)s at %(property)s as %(tier)s: %(equation)s.") % values
     if total == 0:
         return (
             _("Stay %(stay)s at %(property)s was refunded: %(change)s of the %(before)s points given are taken back.")
@@ -92,31 +108,59 @@ def _of_stay(facts: Facts) -> str:
     if points < 0:
         return (
             _(
-                "Stay %(stay)s at %(property)s is now worth %(arithmetic)s = %(total)s points;"
+                "Stay %(stay)s at %(property)s is now worth %(equation)s;"
                 " %(before)s were given, so %(change)s are taken back."
             )
             % values
         )
     return (
         _(
-            "Stay %(stay)s at %(property)s is now worth %(arithmetic)s = %(total)s points;"
+            "Stay %(stay)s at %(property)s is now worth %(equation)s;"
             " %(before)s were given, so %(change)s are added."
         )
         % values
     )
 
 
-def _arithmetic(facts: Facts) -> str:
-    """The sum behind the points, such as `CNY 856.00 × 1.5 (Gold weekend)`, one term for each rule."""
-    return " + ".join(_term(part, facts["currency"]) for part in facts["parts"] if part["points"]) or "0"
+def _equation(facts: Facts) -> str:
+    """The sum behind the points, such as `CNY 856.00 × 1.5 (Gold: 1.5 points per CNY) = 1,284 points`."""
+    parts = [part for part in facts["parts"] if part["points"]]
+    total = facts["total"]
+    values = {"terms": " + ".join(_term(part, facts) for part in parts) or "0", "total": f"{total:,}"}
+    if all(Decimal(part["amount"]) * Decimal(part["rate"]) == part["points"] for part in parts):
+        return ngettext("%(terms)s = %(total)s point", "%(terms)s = %(total)s points", total) % values
+    if len(parts) == 1:
+        return (
+            ngettext("%(terms)s, rounded down = %(total)s point", "%(terms)s, rounded down = %(total)s points", total)
+            % values
+        )
+    return _("%(terms)s, each rounded down = %(total)s points") % values
 
 
-def _term(part: Facts, currency: str) -> str:
-    amount, rate = Decimal(part["amount"]), Decimal(part["rate"])
-    values = {"currency": currency, "amount": f"{amount:,.2f}", "rate": part["rate"], "rule": part["name"]}
-    if amount * rate == part["points"]:
-        return _("%(currency)s %(amount)s × %(rate)s (%(rule)s)") % values
-    return _("%(currency)s %(amount)s × %(rate)s rounded down (%(rule)s)") % values
+def _term(part: Facts, facts: Facts) -> str:
+    currency, rate, tier = facts["currency"], Decimal(part["rate"]), facts.get("tier") or {}
+    values = {
+        "amount": _money(Decimal(part["amount"]), currency),
+        "rate": part["rate"],
+        # A rule that is called like the tier is known to the reader by the tier's name in their language.
+        "rule": name_of(tier) if part["name"] in tier.values() else part["name"],
+        "unit": _UNITS.get(currency, currency),
+    }
+    return (
+        ngettext(
+            "%(amount)s × %(rate)s (%(rule)s: %(rate)s point per %(unit)s)",
+            "%(amount)s × %(rate)s (%(rule)s: %(rate)s points per %(unit)s)",
+            1 if rate == 1 else 2,
+        )
+        % values
+    )
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    text = f"{amount:,.2f}"
+    if currency in _AMOUNTS:
+        return str(_AMOUNTS[currency]) % {"amount": text}
+    return f"{currency} {text}"
 
 
 def _of_reward(facts: Facts) -> str:
@@ -270,7 +314,7 @@ def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, curre
 
 def _step(kind: str, amount: Decimal, currency: str) -> str:
     if kind == "amount":
-        return _("%(currency)s %(amount)s of spend") % {"currency": currency, "amount": f"{amount:,.2f}"}
+        return _("%(amount)s of spend") % {"amount": _money(amount, currency)}
     count = int(amount)
     if kind == "stays":
         return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}

@@ -13,7 +13,7 @@ GOLD = {"id": 3, "zh": "金卡", "en": "Gold"}
 TEA = {"id": 7, "zh": "下午茶", "en": "Afternoon tea"}
 
 
-def part(amount, rate, points, name="金卡 1.5"):
+def part(amount, rate, points, name="金卡"):
     return {"rule": 1, "name": name, "rate": rate, "lines": ["1"], "amount": amount, "points": points}
 
 
@@ -35,35 +35,53 @@ CASES = [
     (
         stay(parts=[part("1856.00", "1.5", 2784)], total=2784),
         {"points": 2784},
-        "Stay 8821 at Yunqi West Lake as Gold: CNY 1,856.00 × 1.5 (金卡 1.5) = 2,784 points.",
-        "入住 8821（云栖西湖酒店，按金卡计算）：CNY 1,856.00 × 1.5（金卡 1.5） = 2,784 分。",
+        "Stay 8821 at Yunqi West Lake as Gold: CNY 1,856.00 × 1.5 (Gold: 1.5 points per CNY) = 2,784 points.",
+        "入住 8821（云栖西湖酒店，按金卡计算）：¥1,856.00 × 1.5（金卡，每元 1.5 分） = 2,784 分。",
     ),
     (
         stay(parts=[part("10.50", "2", 21, "水疗双倍"), part("0.90", "1.5", 1), part("0.10", "1", 0)], total=22),
         {"points": 22},
         (
-            "Stay 8821 at Yunqi West Lake as Gold: CNY 10.50 × 2 (水疗双倍) + CNY 0.90 × 1.5 rounded down (金卡 1.5)"
-            " = 22 points."
+            "Stay 8821 at Yunqi West Lake as Gold: CNY 10.50 × 2 (水疗双倍: 2 points per CNY)"
+            " + CNY 0.90 × 1.5 (Gold: 1.5 points per CNY), each rounded down = 22 points."
         ),
-        "入住 8821（云栖西湖酒店，按金卡计算）：CNY 10.50 × 2（水疗双倍） + CNY 0.90 × 1.5 取整（金卡 1.5） = 22 分。",
+        (
+            "入住 8821（云栖西湖酒店，按金卡计算）：¥10.50 × 2（水疗双倍，每元 2 分）"
+            " + ¥0.90 × 1.5（金卡，每元 1.5 分），分别取整后共 22 分。"
+        ),
+    ),
+    (
+        stay(parts=[part("2381.40", "1", 2381)], total=2381),
+        {"points": 2381},
+        (
+            "Stay 8821 at Yunqi West Lake as Gold: CNY 2,381.40 × 1 (Gold: 1 point per CNY),"
+            " rounded down = 2,381 points."
+        ),
+        "入住 8821（云栖西湖酒店，按金卡计算）：¥2,381.40 × 1（金卡，每元 1 分），取整得 2,381 分。",
+    ),
+    (
+        stay(parts=[part("950.00", "0.2", 190)], total=190, currency="THB"),
+        {"points": 190},
+        "Stay 8821 at Yunqi West Lake as Gold: THB 950.00 × 0.2 (Gold: 0.2 points per THB) = 190 points.",
+        "入住 8821（云栖西湖酒店，按金卡计算）：฿950.00 × 0.2（金卡，每泰铢 0.2 分） = 190 分。",
     ),
     (
         stay(parts=[part("500.00", "1.5", 750)], total=750, before=600),
         {"points": 150},
         (
-            "Stay 8821 at Yunqi West Lake is now worth CNY 500.00 × 1.5 (金卡 1.5) = 750 points;"
+            "Stay 8821 at Yunqi West Lake is now worth CNY 500.00 × 1.5 (Gold: 1.5 points per CNY) = 750 points;"
             " 600 were given, so 150 are added."
         ),
-        "入住 8821（云栖西湖酒店）现计 CNY 500.00 × 1.5（金卡 1.5） = 750 分；此前已发放 600 分，补发 150 分。",
+        "入住 8821（云栖西湖酒店）现计 ¥500.00 × 1.5（金卡，每元 1.5 分） = 750 分；此前已发放 600 分，补发 150 分。",
     ),
     (
         stay("clawback", parts=[part("400.00", "1.5", 600)], total=600, before=750),
         {"points": -150},
         (
-            "Stay 8821 at Yunqi West Lake is now worth CNY 400.00 × 1.5 (金卡 1.5) = 600 points;"
+            "Stay 8821 at Yunqi West Lake is now worth CNY 400.00 × 1.5 (Gold: 1.5 points per CNY) = 600 points;"
             " 750 were given, so 150 are taken back."
         ),
-        "入住 8821（云栖西湖酒店）现计 CNY 400.00 × 1.5（金卡 1.5） = 600 分；此前已发放 750 分，收回 150 分。",
+        "入住 8821（云栖西湖酒店）现计 ¥400.00 × 1.5（金卡，每元 1.5 分） = 600 分；此前已发放 750 分，收回 150 分。",
     ),
     (
         stay("clawback", total=0, before=750),
@@ -158,12 +176,12 @@ def test_every_kind_of_posting_has_its_sentence():
         (
             [("amount", Decimal(3800)), ("stays", Decimal(4))],
             "CNY 3,800.00 of spend or 4 stays to go until Gold.",
-            "再消费 CNY 3,800.00或入住 4 次即可升为金卡。",
+            "再消费 ¥3,800.00或入住 4 次即可升为金卡。",
         ),
         (
             [("amount", Decimal(3800)), ("stays", Decimal(4)), ("nights", Decimal(9))],
             "CNY 3,800.00 of spend, 4 stays or 9 nights to go until Gold.",
-            "再消费 CNY 3,800.00、入住 4 次或住满 9 晚即可升为金卡。",
+            "再消费 ¥3,800.00、入住 4 次或住满 9 晚即可升为金卡。",
         ),
         ([("stays", Decimal(0))], "The threshold for Gold is reached.", "已达到金卡的升级条件。"),
     ],
