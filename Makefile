@@ -15,6 +15,9 @@ ON_SERVERS := $(PY) -m config.embedded run --
 
 PO_FILES := $(shell find locale -name '*.po' 2>/dev/null)
 MO_FILES := $(PO_FILES:.po=.mo)
+# What draws icons: their names stand in templates and programs between quotes.
+ICON_USERS := $(shell find templates hotels members loyalty feedback campaigns config -name '*.html' -o -name '*.py' 2>/dev/null)
+ICONS := node_modules/@tabler/icons/icons
 STATIC_FILES := $(shell find static -type f -not -path 'static/vendor/*' 2>/dev/null)
 
 # An environment whose interpreter is gone, or is not the one asked for, is made anew.
@@ -97,8 +100,13 @@ node_modules/installed.stamp: package.json package-lock.json .npmrc | $(VENV)/ba
 	@PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
-static/vendor/assets.stamp: node_modules/installed.stamp Makefile
-	@mkdir -p static/vendor
+static/vendor/assets.stamp: node_modules/installed.stamp Makefile $(ICON_USERS)
+	@rm -rf static/vendor/icons && mkdir -p static/vendor/icons/outline static/vendor/icons/filled
+	@grep -ohE "[\"'][a-z0-9-]+[\"']" $(ICON_USERS) | tr -d "\"'" | sort -u | while read -r name; do \
+	  for kind in outline filled; do \
+	    if [ -f "$(ICONS)/$$kind/$$name.svg" ]; then cp "$(ICONS)/$$kind/$$name.svg" "static/vendor/icons/$$kind/"; fi; \
+	  done; \
+	done
 	@sed 's|/\*# sourceMappingURL=.*\*/||' node_modules/@tabler/core/dist/css/tabler.min.css > static/vendor/tabler.min.css
 	@touch $@
 
