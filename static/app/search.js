@@ -104,7 +104,10 @@
     const target = event.detail.target;
     if (target.id === "queue") {
       waiting = false;
-      if (popover) popover.hidden = !box.value.trim();
+      const asked = Boolean(box.value.trim());
+      if (popover) popover.hidden = !asked;
+      // On a tablet the hits are in the drawer beside an open card.
+      document.body.classList.toggle("queue-open", asked);
       const count = rows().length;
       status.textContent = results().querySelector("[data-announce]")?.dataset.announce || String(count);
       markCard();

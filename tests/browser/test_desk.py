@@ -330,13 +330,28 @@ def test_a_tablet_page_does_not_scroll_sideways(desk, hotel):
     assert min(heights) >= 44
 
 
-def test_the_list_slides_in_on_a_tablet(desk):
+def test_on_a_tablet_the_list_is_the_page_until_a_guest_is_open(desk, live_server):
     desk.set_viewport_size(SIZES["tablet"])
-    desk.locator("[data-toggle-queue]").click()
+    desk.goto(f"{live_server.url}/?q=思远")
+    expect(desk.locator("a.hit")).to_have_count(1)
+    expect(desk.locator("#guest .blank")).not_to_be_visible()
     desk.locator("a.hit", has_text="陈思远").click()
 
     expect(desk.locator("#guest h1")).to_contain_text("陈思远")
     expect(desk.locator("#queue-list")).not_to_be_visible()
+
+
+def test_the_list_slides_in_on_a_tablet(desk):
+    desk.set_viewport_size(SIZES["tablet"])
+    card_of(desk)
+    expect(desk.locator("#queue-list")).not_to_be_visible()
+    desk.locator("[data-toggle-queue]").click()
+    expect(desk.locator("#queue-list")).to_be_in_viewport()
+
+    desk.keyboard.press("Control+k")
+    desk.keyboard.type("wyt")
+    expect(desk.locator("a.hit")).to_have_count(1)
+    expect(desk.locator("a.hit")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("paper", ["registration-card", "points"])
