@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.utils import translation
@@ -63,6 +64,22 @@ class RequestLogMiddleware(RequestMiddleware):
         if request_id:
             response["X-Request-ID"] = request_id
         super().handle_response(request, response)
+
+
+def refuse_null_characters(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer 400 to an address with NUL in it: no text column can hold one, so every search would fail on it."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path or any(
+            "\0" in text for name, values in request.GET.lists() for text in [name, *values]
+        ):
+            msg = "NUL in the address"
+            raise BadRequest(msg)
+        return get_response(request)
+
+    return handle
 
 
 def second_factor_missing(user: User) -> bool:

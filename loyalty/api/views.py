@@ -12,13 +12,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 
 from hotels.api.errors import ApiError
+from hotels.api.pages import CursorPages
 from hotels.api.requests import IDEMPOTENCY_HEADER, PrivateView, client_of, idempotency_key
 from hotels.api.schema import LANGUAGE_HEADER, refusal
 from hotels.models import Property, User
@@ -121,13 +121,10 @@ class OwnPoints(PrivateView):
         return Response(OwnPointsSerializer(glance).data)
 
 
-class PostingPages(CursorPagination):
+class PostingPages(CursorPages):
     """Newest movement first."""
 
     ordering = "-seq"
-    page_size = 20
-    page_size_query_param = "limit"
-    max_page_size = 100
 
 
 class OwnPostings(PrivateView, ListAPIView[Posting]):

@@ -6,10 +6,10 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from hotels.api.errors import ApiError
+from hotels.api.pages import CursorPages
 from hotels.api.requests import PrivateView, client_of
 from hotels.api.schema import LANGUAGE_HEADER, refusal
 from members.api.serializers import OwnStaySerializer
@@ -28,13 +28,10 @@ def own_guest(request: Request) -> Guest:
     return guest
 
 
-class StayPages(CursorPagination):
+class StayPages(CursorPages):
     """Newest departure first."""
 
     ordering = ("-departure_date", "-id")
-    page_size = 20
-    page_size_query_param = "limit"
-    max_page_size = 100
 
 
 class OwnStays(PrivateView, ListAPIView[Stay]):

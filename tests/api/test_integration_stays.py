@@ -148,6 +148,8 @@ def test_a_key_is_required(client, place, key, code):
     ("changes", "field"),
     [
         ({"departure_date": "2026-06-01"}, "departure_date"),
+        ({"departure_date": "2026-06-16"}, "departure_date"),
+        ({"departure_date": "9999-12-31"}, "departure_date"),
         ({"arrival_date": "08.06.2026"}, "arrival_date"),
         ({"currency": "yuan"}, "currency"),
         ({"room_type": "CASTLE"}, "room_type"),
@@ -271,3 +273,14 @@ def test_parallel_requests_with_keys_of_their_own_make_one_stay(client, place, m
 
     assert statuses == [201] * 6
     assert (Stay.objects.count(), Posting.objects.count()) == (1, 1)
+
+
+def test_a_body_of_endless_nesting_is_the_clients_mistake(client):
+    response = client.post(
+        "/api/v1/integration/stays",
+        "[" * 100_000 + "]" * 100_000,
+        content_type="application/json",
+        headers={"idempotency-key": "k-1"},
+    )
+
+    assert (response.status_code, response.json()["code"]) == (400, "parse_error")

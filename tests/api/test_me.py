@@ -257,3 +257,20 @@ def test_the_document_and_its_pages_are_served_here():
     assert "<style" not in html
     assert "http" not in html.replace("http-equiv", "")
     assert client.get("/api/docs/?script=").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        # Well-formed cursors at a position that no row can have.
+        ("/api/v1/me/postings?cursor=cD1hYmM%3D", 404),
+        ("/api/v1/me/stays?cursor=cD1hYmM%3D", 404),
+        ("/api/v1/me/postings?cursor=garbage", 404),
+        ("/api/v1/me/points?programme=%00", 400),
+        ("/api/v1/me/points?%00=1", 400),
+    ],
+)
+def test_nonsense_in_the_address_is_the_clients_mistake(programme, address, status):
+    guest = make_guest_account("陈思远", "13800138000", programme=programme)
+
+    assert client_with_token(guest.user).get(address).status_code == status

@@ -110,7 +110,7 @@ def post_stay(
         house and sent again as checked out is checked out.
 
     Raises:
-        StayInputError: The facts contradict each other.
+        StayInputError: The facts contradict each other, or a finished stay ends after today.
         StayConflict: The number was posted before with other content.
     """
     row = StayInput(
@@ -132,6 +132,8 @@ def post_stay(
         status=status,
     )
     check_stay(row)
+    if status == Stay.Status.CHECKED_OUT:
+        _check_ended(place, departure_date, now)
     (result,) = store_stays([row])
     stay = Stay.objects.select_related("property").get(pk=result.stay_id)
     if result.outcome is Outcome.CONFLICT:
@@ -240,7 +242,7 @@ def check_out_stay(
 
     Raises:
         StayIsVoided: The stay was voided.
-        StayInputError: The departure would be before the arrival.
+        StayInputError: The departure would be before the arrival or after today.
     """
     stay = _locked(stay_id)
     if stay.status == Stay.Status.VOIDED:
@@ -250,6 +252,7 @@ def check_out_stay(
     stay.departure_date = departure_date or stay.property.local_date(now)
     if stay.departure_date < stay.arrival_date:
         raise StayInputError({"departure_date": _("The departure is before the arrival.")})
+    _check_ended(stay.property, stay.departure_date, now)
     stay.status = Stay.Status.CHECKED_OUT
     stay.checked_out_at = now
     stay.save(update_fields=["status", "departure_date", "checked_out_at", "updated_at"])
@@ -330,3 +333,8 @@ def claim_stay(*, actor: User | None, now: dt.datetime, stay_id: int, guest_id: 
 
 def _locked(stay_id: int) -> Stay:
     return Stay.objects.select_for_update(no_key=True, of=("self",)).select_related("property").get(pk=stay_id)
+
+
+def _check_ended(place: Property, departure_date: dt.date, now: dt.datetime) -> None:
+    if departure_date > place.local_date(now):
+        raise StayInputError({"departure_date": _("This stay has not ended yet.")})
