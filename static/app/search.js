@@ -100,6 +100,20 @@
     for (const part of card.children) if (!part.matches(".stale-note")) part.inert = stale;
   }
 
+  const openGuest = () => document.querySelector("#guest > .guest")?.dataset.guest;
+  let lastGuest = openGuest();
+
+  /* A guest opened past the list, such as one just enrolled, ends the search that does not know them. */
+  function endForeignSearch() {
+    const guest = openGuest();
+    const isListed = rows().some((row) => row.dataset.guest === guest);
+    if (guest && guest !== lastGuest && !isListed && box.value && document.activeElement !== box) {
+      box.value = "";
+      search();
+    }
+    lastGuest = guest;
+  }
+
   document.body.addEventListener("htmx:afterSwap", (event) => {
     const target = event.detail.target;
     if (target.id === "queue") {
@@ -113,6 +127,7 @@
       markCard();
     } else if (target.id === "guest") {
       document.body.classList.remove("queue-open");
+      endForeignSearch();
       markCard();
       const heading = target.querySelector("h1");
       if (heading && !document.querySelector("dialog[open]")) heading.focus({ preventScroll: true });

@@ -159,6 +159,13 @@ def test_an_unknown_number_is_enrolled_from_the_empty_list(desk):
     desk.locator("#queue .blank .btn").click()
 
     expect(desk.locator("#id_phone")).to_have_value("13912345678")
+    desk.fill("#id_name", "周晓明")
+    desk.check("#id_consent_programme")
+    desk.keyboard.press("Enter")
+
+    expect(desk.locator("#guest h1")).to_contain_text("周晓明")
+    expect(desk.locator("#guest .guest")).not_to_have_class(re.compile("stale"))
+    expect(desk.locator("#q")).to_have_value("")
 
 
 def test_undo_takes_a_redemption_back_and_keeps_both_entries(desk, hotel):
