@@ -1,5 +1,7 @@
 """Settings of a real installation: refuses to start when something is missing or unsafe."""
 
+import base64
+
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *
@@ -26,6 +28,16 @@ SECURE_REDIRECT_EXEMPT = [r"^health/", r"^ready/"]
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 
+
+def _is_pii_key(text: str) -> bool:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    # The keys of the development settings are text that everybody can read.
+    return len(key) == 32 and not key.isalnum()  # noqa: PLR2004 - AES-256
+
+
 # Refuse what would start but leave guests' data or sessions open.
 _minimum_secret_length = 50
 if len(SECRET_KEY) < _minimum_secret_length or SECRET_KEY.startswith(("development-only", "django-insecure")):
@@ -34,6 +46,16 @@ if len(SECRET_KEY) < _minimum_secret_length or SECRET_KEY.startswith(("developme
 if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
     message = "ALLOWED_HOSTS must name the hosts that serve Guike; '*' is refused."
     raise ImproperlyConfigured(message)
-if not GUIKE_PII_KEYS or not GUIKE_PII_INDEX_KEY:
-    message = "GUIKE_PII_KEYS and GUIKE_PII_INDEX_KEY are needed to keep personal data encrypted."
+if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+    message = "DATABASE_URL must lead to PostgreSQL: postgres://user:password@host:5432/name."
+    raise ImproperlyConfigured(message)
+if not CELERY_BROKER_URL:
+    message = "CELERY_BROKER_URL must lead to Valkey or Redis: redis://host:6379/0."
+    raise ImproperlyConfigured(message)
+_pii_keys = [GUIKE_PII_INDEX_KEY, *(key.partition(":")[2] for key in GUIKE_PII_KEYS)]
+if not GUIKE_PII_KEYS or not all(map(_is_pii_key, _pii_keys)):
+    message = (
+        "GUIKE_PII_KEYS (id:key,…) and GUIKE_PII_INDEX_KEY (key) are needed to keep personal data encrypted;"
+        " a key is 32 random bytes in base64, and not one of the development settings."
+    )
     raise ImproperlyConfigured(message)
