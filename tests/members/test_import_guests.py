@@ -440,6 +440,7 @@ def test_the_command_checks_first_and_applies_on_demand(tmp_path):
         ("姓名,手机号\n张三,13800138000\n".encode(), ["--property", "NOWHERE"]),
         ("姓名,手机号\n张三,13800138000\n".encode(), ["--property", "SHA", "--column", "foo=name"]),
         ("姓名,手机号\n张三,13800138000\n".encode(), ["--property", "SHA", "--column", "姓名=foo"]),
+        ("姓名,手机号\n张三,13800138000\n".encode(), ["--property", "SHA", "--errors", "/nowhere/wrong.csv"]),
     ],
 )
 def test_the_command_says_why_it_cannot(tmp_path, content, options):
@@ -451,6 +452,18 @@ def test_the_command_says_why_it_cannot(tmp_path, content, options):
     assert str(caught.value)
     assert not Guest.objects.exists()
     assert not ImportBatch.objects.exclude(status="canceled").exists()
+
+
+@pytest.mark.django_db
+def test_applying_twice_does_not_ask_to_apply(tmp_path):
+    make_property("SHA")
+    content = "姓名,手机号\n张三,13800138000\n".encode()
+    call(tmp_path, content, "--property", "SHA", "--apply")
+
+    said = call(tmp_path, content, "--property", "SHA", "--apply")
+
+    assert "--apply" not in said
+    assert Guest.objects.count() == 1
 
 
 @pytest.mark.django_db

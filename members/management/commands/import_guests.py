@@ -55,6 +55,9 @@ class Command(BaseCommand):
             msg = _("There is no property %(code)s.") % {"code": options["property"]}
             raise CommandError(msg) from error
         try:
+            if options["errors"] is not None:
+                # Said before the work, not after it.
+                options["errors"].open("ab").close()
             with options["file"].open("rb") as file:
                 batch = start_import(
                     actor=None, now=timezone.now(), place=place, file_name=options["file"].name, file=file
@@ -88,7 +91,8 @@ class Command(BaseCommand):
             batch.refresh_from_db()
         self._report(batch, options["errors"])
         if batch.status == ImportBatch.Status.CHECKED:
-            self.stdout.write(_("Checked only; nothing was written. Run again with --apply to import."))
+            if not options["apply"]:
+                self.stdout.write(_("Checked only; nothing was written. Run again with --apply to import."))
             cancel_import(actor=None, now=timezone.now(), batch_id=batch.pk)
 
     def _mapping(self, batch: ImportBatch, corrections: list[str]) -> dict[int, str]:
