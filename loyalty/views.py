@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from hotels.views import staff_required
 from loyalty.forms import AdjustForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
 from loyalty.models import Membership, Posting, Programme, Redemption, Reward
+from loyalty.rules.explain import UNDONE_AT_DESK
 from loyalty.selectors.card import desk_programme, programme_today, summary_of
 from loyalty.selectors.members import MemberSummary
 from loyalty.selectors.postings import points_of_stays, statement
@@ -213,7 +214,7 @@ def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if stay.guest is None:
         raise Http404
     try:
-        void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=_("undone at the desk"))
+        void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=UNDONE_AT_DESK)
     except (StayError, LedgerError) as error:
         return refuse_on_card(request, stay.guest, str(error))
     return back_to_card(request, stay.guest, _("The stay is voided and its points are taken back."))
@@ -268,7 +269,7 @@ def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpRespons
     )
     guest = redemption.membership.guest
     try:
-        cancel_redemption(actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=_("undone at the desk"))
+        cancel_redemption(actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=UNDONE_AT_DESK)
     except (LedgerError, RedemptionError) as error:
         return refuse_on_card(request, guest, str(error))
     text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
@@ -325,7 +326,7 @@ def reverse_adjustment(request: HttpRequest, public_id: UUID, seq: int) -> HttpR
             now=timezone.now(),
             posting_id=posting.pk,
             property_id=place.pk,
-            reason=_("undone at the desk"),
+            reason=UNDONE_AT_DESK,
         )
     except LedgerError as error:
         return refuse_on_card(request, guest, str(error))

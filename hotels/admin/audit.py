@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
 
@@ -56,17 +57,22 @@ class AuditEntryAdmin(GrowingMixin, ReadOnlyAdmin):
         "object_id",
         "object_label",
         "property",
-        "reason",
+        "written_reason",
         "difference",
         "request_id",
         "address",
     ]
-    readonly_fields = ["who", "difference"]
+    readonly_fields = ["who", "written_reason", "difference"]
 
     @admin.display(description=_("who"), ordering="actor")
     def who(self, entry: AuditEntry) -> str:
         """The actor, or the system."""
         return str(entry.actor) if entry.actor else str(_("system"))
+
+    @admin.display(description=_("reason"))
+    def written_reason(self, entry: AuditEntry) -> str:
+        """Why, in the actor's words; what the system gives by itself is kept in English."""
+        return gettext(entry.reason) if entry.reason else NO_VALUE
 
     @admin.display(description=_("changes"))
     def changes(self, entry: AuditEntry) -> str:

@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.models import Account, Hold, Lot, LotMove, Posting
+from loyalty.rules.explain import spoken_reason
 from loyalty.selectors.postings import sentence_of
 
 
@@ -104,9 +105,9 @@ class PostingAdmin(ExportAdminMixin, LedgerAdmin):
         "business_date",
         "property",
         "actor",
-        "reason",
+        "written_reason",
     ]
-    readonly_fields = ["member", "sentence", "moves"]
+    readonly_fields = ["member", "sentence", "moves", "written_reason"]
 
     @admin.display(description=_("membership"))
     def member(self, posting: Posting) -> str:
@@ -117,6 +118,11 @@ class PostingAdmin(ExportAdminMixin, LedgerAdmin):
     def sentence(self, posting: Posting) -> str:
         """Why, in one sentence of the reader's language."""
         return sentence_of(posting)
+
+    @admin.display(description=_("reason"))
+    def written_reason(self, posting: Posting) -> str:
+        """Why, in the actor's words."""
+        return spoken_reason(posting.reason)
 
     @admin.display(description=_("lots"))
     def moves(self, posting: Posting) -> SafeString | str:

@@ -17,10 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import get_language, ngettext, pgettext_lazy
+from django.utils.translation import get_language, gettext_noop, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
 
 Facts = Mapping[str, Any]
+
+# A reason that the desk gives by itself is kept untranslated, for readers of any language.
+UNDONE_AT_DESK = gettext_noop("undone at the desk")
 
 # English writes the code; Chinese writes the sign before an amount and the word after a rate.
 _AMOUNTS = {
@@ -58,7 +61,7 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     """
     facts: dict[str, Any] = {"kind": kind, "points": points or 0, "reason": reason, **(explanation or {})}
     # Staff end a reason as they like; the sentence ends once.
-    facts["reason"] = str(facts["reason"] or "").rstrip(" .。!！")
+    facts["reason"] = spoken_reason(str(facts["reason"] or "").rstrip(" .。!！"))
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points
@@ -67,6 +70,11 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     if "reward" in facts and facts["kind"] in {"redeem", "refund"}:
         return _of_reward(facts)
     return _PLAIN.get(facts["kind"], _other)(facts)
+
+
+def spoken_reason(reason: str) -> str:
+    """A reason as it was written, or in the active language where the desk gave it by itself."""
+    return _(UNDONE_AT_DESK) if reason == UNDONE_AT_DESK else reason
 
 
 def name_of(names: Mapping[str, str] | None) -> str:
@@ -114,10 +122,7 @@ def _of_stay(facts: Facts) -> str:
             % values
         )
     return (
-        _(
-            "Stay %(stay)s at %(property)s is now worth %(equation)s;"
-            " %(before)s were given, so %(change)s are added."
-        )
+        _("Stay %(stay)s at %(property)s is now worth %(equation)s; %(before)s were given, so %(change)s are added.")
         % values
     )
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from loyalty.models import Posting
-from loyalty.rules.explain import explain, explain_progress
+from loyalty.rules.explain import UNDONE_AT_DESK, explain, explain_progress
 
 HOTEL = {"id": 1, "zh": "云栖西湖酒店", "en": "Yunqi West Lake"}
 GOLD = {"id": 3, "zh": "金卡", "en": "Gold"}
@@ -161,6 +161,11 @@ def test_a_posting_explains_itself_in_both_languages(explanation, posting, engli
 def test_a_reason_that_ends_as_a_sentence_does_not_end_it_twice():
     with translation.override("zh-hans"):
         assert explain(None, kind="adjust", points=300, reason="空调故障补偿。") == "人工增加 300 分：空调故障补偿。"
+
+
+def test_an_undo_gives_its_reason_in_the_language_of_the_reader():
+    with translation.override("zh-hans"):
+        assert explain(None, kind="adjust", points=-300, reason=UNDONE_AT_DESK) == "人工扣减 300 分：前台撤销。"
 
 
 def test_every_kind_of_posting_has_its_sentence():
