@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 
+from babel import Locale
 from django import template
 from django.conf import settings
 from django.utils.formats import date_format
@@ -144,6 +145,13 @@ def long_date(value: dt.date | None) -> str:
     if value is None:
         return "–"
     return date_format(value, "j F Y") if _is_english() else f"{value:%Y-%m-%d}"
+
+
+@register.filter
+def country(code: str) -> str:
+    """Name a country by its two-letter code: 中国 or China; an unknown code stands for itself."""
+    names = Locale.parse("en" if _is_english() else "zh_Hans").territories
+    return str(names.get(code, code))
 
 
 @register.filter

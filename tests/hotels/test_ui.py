@@ -84,6 +84,14 @@ def test_days_in_english():
         assert ui.day(dt.date(2027, 1, 2), TODAY) == "2 Jan 2027"
 
 
+@pytest.mark.parametrize(
+    ("language", "code", "text"), [("zh-hans", "CN", "中国"), ("en", "TH", "Thailand"), ("en", "ZZZ", "ZZZ")]
+)
+def test_a_country_is_called_by_its_name(language, code, text):
+    with translation.override(language):
+        assert ui.country(code) == text
+
+
 def test_highlighting_escapes_the_text():
     template = Template("{% highlight name query %}")
 
