@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, cast
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from unfold.sites import UnfoldAdminSite
 
-from hotels.models import User
+from hotels.models import AuditEntry, User
 from hotels.selectors import group_name
 from hotels.views import safe_path
+from members.services.guests import REVEAL_REFUSED
+
+# For how long the first page of the admin tells of refused looks at personal data, and how many it counts.
+REVEAL_ALERT_FOR = dt.timedelta(days=7)
+REVEAL_ALERT_COUNTED = 100
 
 # Title of the group, then (app, model, icon) of each entry; the label is the model's own name.
 SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
@@ -126,6 +134,30 @@ class StaffAdminSite(UnfoldAdminSite):  # type: ignore[misc]
                     {"name": _(title), "app_label": title, "app_url": index, "has_module_perms": True, "models": shown}
                 )
         return sections
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The tables, and on top what calls for the reader's attention."""
+        self._alert_of_refused_reveals(request)
+        return cast("HttpResponse", super().index(request, extra_context))
+
+    def _alert_of_refused_reveals(self, request: HttpRequest) -> None:
+        user = cast("User", request.user)
+        if not user.has_perm("hotels.view_auditentry"):
+            return
+        since = timezone.now() - REVEAL_ALERT_FOR
+        refusals = AuditEntry.objects.visible_to(user).filter(action=REVEAL_REFUSED, at__gte=since)
+        # Enough to alarm; a careless script must not make the page slow.
+        count = refusals[:REVEAL_ALERT_COUNTED].count()
+        if count:
+            text = ngettext(
+                "In the last seven days, %(count)s look at a guest's personal data was refused because the daily limit"
+                " was reached.",
+                "In the last seven days, %(count)s looks at guests' personal data were refused because the daily limit"
+                " was reached.",
+                count,
+            ) % {"count": count}
+            link = f"{reverse('admin:hotels_auditentry_changelist')}?action={REVEAL_REFUSED}"
+            messages.warning(request, format_html('{} <a href="{}">{}</a>', text, link, _("Show who and when")))
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the user has a role that works here."""

@@ -7,6 +7,7 @@ import openpyxl
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from knox.models import AuthToken
 
@@ -14,7 +15,7 @@ from hotels.admin.audit import differences
 from hotels.models import AuditEntry, Brand, Department, Property, Role, StaffAssignment, User
 from hotels.resources import neutralize
 from members.models import Guest
-from members.services.guests import create_guest
+from members.services.guests import RevealLimitReached, create_guest, reveal_identity
 from tests.factories import (
     NOW,
     PASSWORD,
@@ -412,3 +413,29 @@ def test_only_those_who_may_export_do(place):
 
     assert client.get(list_url(Guest)).status_code == 200
     assert export(client, Guest, "1").status_code == 403
+
+
+def test_a_used_up_reveal_limit_is_told_to_managers_of_the_place(place, manager, settings):
+    settings.GUIKE_REVEAL_DAILY_LIMIT = 0
+    guest = create_guest(actor=None, now=NOW, name="陈思远", phone="13800138000", source="test")
+    with pytest.raises(RevealLimitReached):
+        reveal_identity(
+            actor=make_staff(place=place),
+            now=timezone.now(),
+            identity_id=guest.identities.get().pk,
+            place=place,
+            page="card",
+        )
+    there = make_staff(Role.PROPERTY_MANAGER, place=place)
+    elsewhere = make_staff(Role.PROPERTY_MANAGER, place=make_property("BJ01"))
+    marketer = make_staff(Role.MARKETER)
+
+    link = "?action=identity.reveal_refused"
+    shown = [link in signed_in(user).get("/admin/").content.decode() for user in (manager, there, elsewhere, marketer)]
+    entries = signed_in(manager).get(f"/admin/hotels/auditentry/{link}")
+
+    assert shown == [True, True, False, False]
+    assert ("identity.reveal_refused" in entries.content.decode(), "guest.enrolled" in entries.content.decode()) == (
+        True,
+        False,
+    )

@@ -2,6 +2,7 @@
 
 from members.services.guests.bulk import GuestResult, create_guests
 from members.services.guests.identities import (
+    REVEAL_REFUSED,
     IdentityNotFound,
     RevealLimitReached,
     add_identity,
@@ -20,6 +21,7 @@ from members.services.guests.inputs import (
 from members.services.guests.profile import GuestNotFound, StaleRecord, create_guest, record_consent, update_guest
 
 __all__ = [
+    "REVEAL_REFUSED",
     "ConsentInput",
     "GuestInput",
     "GuestInputError",
