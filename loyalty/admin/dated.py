@@ -193,14 +193,16 @@ class DatedAdmin(AuditedAdmin):
         effect = None
         if request.method == "POST" and form.is_valid():
             values = form.cleaned_data
-            if "_preview" in request.POST:
-                effect = self.preview(row, values)
-            else:
-                try:
-                    successor = self.apply(request, row, values)
-                except RuleChangeRefused as refused:
-                    form.add_error(refused.field if refused.field in form.fields else None, str(refused.message))
+            try:
+                if "_preview" in request.POST:
+                    check_start(values["effective_from"], today=last_begun_date(programme_of(row), timezone.now()))
+                    effect = self.preview(row, values)
                 else:
+                    successor = self.apply(request, row, values)
+            except RuleChangeRefused as refused:
+                form.add_error(refused.field if refused.field in form.fields else None, str(refused.message))
+            else:
+                if "_preview" not in request.POST:
                     messages.success(
                         request,
                         _("“%(row)s” begins on %(date)s; until then everything stays as it is.")

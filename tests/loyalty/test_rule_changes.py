@@ -275,9 +275,10 @@ def test_the_page_shows_what_a_change_does_before_it_begins(manager_client, rule
 
 
 @time_machine.travel(NOW, tick=False)
-def test_the_page_refuses_a_day_that_has_begun(manager_client, rule):
+@pytest.mark.parametrize("button", ["_preview", "_apply"])
+def test_the_page_refuses_a_day_that_has_begun(manager_client, rule, button):
     answer = manager_client.post(
-        url_of(rule, "change_from"), {"effective_from": "2026-06-15", "points_per_unit": "2", "name": "", "_apply": ""}
+        url_of(rule, "change_from"), {"effective_from": "2026-06-15", "points_per_unit": "2", "name": "", button: ""}
     )
 
     assert answer.status_code == 422
