@@ -6,7 +6,9 @@
   if (!dialog) return;
 
   function focusFirst() {
-    const wrong = body.querySelector("[aria-invalid=true]");
+    const invalid = body.querySelector("[aria-invalid=true]");
+    // Of a wrong choice the chosen one, or the first.
+    const wrong = invalid && (invalid.querySelector("input:checked") || invalid.querySelector("input") || invalid);
     const first = wrong || body.querySelector("[autofocus]") || body.querySelector("input:not([type=hidden]), select, textarea");
     if (first) {
       first.focus();

@@ -231,6 +231,7 @@ def test_too_few_points_are_explained_in_the_dialog(desk, hotel):
     desk.keyboard.press("Enter")
 
     expect(desk.locator("#dialog [role=alert]")).to_contain_text("1,860")
+    expect(desk.locator("#dialog input:checked")).to_be_focused()
     assert available(hotel.wang) == 1860
     desk.console_errors.clear()
 
