@@ -27,10 +27,10 @@ SENTENCES: dict[int, tuple[Promise, Promise]] = {
 }
 
 
-def _stylesheet() -> str:
-    """Address of the style sheet; empty when it was not collected, for that may be what failed."""
+def _asset(path: str) -> str:
+    """Address of a static file; empty when it was not collected, for that may be what failed."""
     try:
-        return static("house/auth.css")
+        return static(path)
     except ValueError:
         return ""
 
@@ -53,7 +53,8 @@ def error_response(
         "message": message or sentence,
         "advice": advice or next_step,
         "request_id": request_id,
-        "stylesheet": _stylesheet(),
+        "stylesheet": _asset("house/auth.css"),
+        "icon": _asset("app/favicon.svg"),
     }
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": str(context["message"]), "code": f"http_{status}"}, status=status)
