@@ -152,12 +152,21 @@ def reopen_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, reaso
     ticket = _locked(ticket_id)
     if ticket.closed_at is None:
         raise TicketIsOpen
+    before = {"status": ticket.status}
     ticket.status = Ticket.Status.OPEN
     ticket.closed_at = None
     ticket.due_at = now + DUE_WITHIN[Ticket.Severity(ticket.severity)]
     ticket.save(update_fields=["status", "closed_at", "due_at"])
     TicketEvent.objects.create(ticket=ticket, kind=TicketEvent.Kind.REOPENED, text=reason, actor=actor, at=now)
-    _audit(ticket, actor=actor, now=now, action="ticket.reopened", reason=reason)
+    _audit(
+        ticket,
+        actor=actor,
+        now=now,
+        action="ticket.reopened",
+        before=before,
+        after={"status": ticket.status},
+        reason=reason,
+    )
     return ticket
 
 
