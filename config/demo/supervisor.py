@@ -27,12 +27,18 @@ class StopRequested(Exception):
     """Somebody pressed Ctrl-C or ended the demo from outside."""
 
 
+LAST_PORT = 65_535
+
+
 def check_port(host: str, port: int) -> None:
     """Refuse a web port that others listen on.
 
     Raises:
         EmbeddedError: The port cannot be had.
     """
+    if not 0 < port <= LAST_PORT:
+        message = f"{port} is no port: choose one from 1 to {LAST_PORT}."
+        raise EmbeddedError(message)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -30,6 +30,12 @@ def test_busy_port_is_refused_with_another_to_try():
             supervisor.check_port("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_a_number_that_is_no_port_is_refused(port):
+    with pytest.raises(EmbeddedError, match=f"{port} is no port"):
+        supervisor.check_port("127.0.0.1", port)
+
+
 def test_crashed_child_is_named_with_its_last_words(tmp_path):
     child = start("raise SystemExit('no such table')", tmp_path, name="worker")
     child.process.wait()

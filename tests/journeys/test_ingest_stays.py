@@ -242,6 +242,15 @@ def test_verify_fails_on_a_difference(tmp_path):
         ingest(write(tmp_path / "b.csv", {}), "--verify", str(totals))
 
 
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"rows": "many"}', '{"by_channel": [1]}', "{"])
+def test_verify_refuses_a_file_without_totals(tmp_path, content):
+    totals = tmp_path / "totals.json"
+    totals.write_text(content)
+
+    with pytest.raises(CommandError, match="holds no totals|cannot be read"):
+        ingest(write(tmp_path / "b.csv", {}), "--verify", str(totals))
+
+
 @pytest.mark.real_inputs
 @pytest.mark.slow
 def test_the_real_file_matches_its_totals_to_the_cent_and_twice_changes_nothing():

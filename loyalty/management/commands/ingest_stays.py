@@ -118,6 +118,10 @@ class Command(BaseCommand):
         except (OSError, ValueError) as error:
             message = f"{path} cannot be read: {error}"
             raise CommandError(message) from error
+        figures = [value for _name, value in _flat(totals)] if isinstance(totals, dict) else []
+        if not figures or not all(isinstance(value, int | Decimal) for value in figures):
+            message = f"{path} holds no totals: a JSON object of numbers is needed."
+            raise CommandError(message)
         return totals
 
     def _programme(self, code: str | None) -> Programme | None:
