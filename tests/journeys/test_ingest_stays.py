@@ -247,7 +247,7 @@ def test_verify_refuses_a_file_without_totals(tmp_path, content):
     totals = tmp_path / "totals.json"
     totals.write_text(content)
 
-    with pytest.raises(CommandError, match="holds no totals|cannot be read"):
+    with pytest.raises(CommandError, match=r"holds no totals|cannot be read"):
         ingest(write(tmp_path / "b.csv", {}), "--verify", str(totals))
 
 
