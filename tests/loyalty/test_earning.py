@@ -401,7 +401,7 @@ def test_the_statement_is_newest_first_and_goes_on_below_a_line(place, django_as
     rest = statement(membership_id=membership.pk, limit=3, before_seq=first[-1].posting.seq)
 
     assert [row.posting.seq for row in [*first, *rest]] == [5, 4, 3, 2, 1]
-    assert first[0].sentence == f"入住 4（{place.name}，按普通计算）：CNY 100.00 × 1（普通 1） = 100 分。"
+    assert first[0].sentence == (f"入住 4（{place.name}，按普通计算）：¥100.00 × 1（普通 1，每元 1 分） = 100 分。")
 
 
 @pytest.mark.parametrize("count", [1, 30])

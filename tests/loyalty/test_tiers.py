@@ -157,7 +157,7 @@ def test_the_summary_says_how_far_the_next_tier_is(membership, place):
         ("stays", Decimal(1), Decimal(4)),
     ]
     assert summary.next_tier.percent == 24
-    assert summary.next_tier.sentence == "再消费 CNY 3,800.00或入住 4 次即可升为银卡。"
+    assert summary.next_tier.sentence == "再消费 ¥3,800.00或入住 4 次即可升为银卡。"
 
 
 def test_the_highest_tier_has_no_next(membership, place):
