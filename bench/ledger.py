@@ -111,6 +111,7 @@ def measure(options: argparse.Namespace) -> None:
         result["postgresql"] = cursor.fetchone()
     rates = result["rates"]
     rates["award, chunks of 5,000"] = {"service": award(facts, options.stays)}
+    spenders = fund(facts)
     plain_copies(connection)
     connection.close()
     rates["award, chunks of 5,000"]["orm"] = together("award_orm", 1, options.orm_stays, facts)
@@ -125,7 +126,7 @@ def measure(options: argparse.Namespace) -> None:
             rounds: dict[str, list[float]] = {way: [] for way in ways}
             for turn in range(options.rounds):
                 for way in ways:
-                    now = {**facts, "salt": f"{facts['salt']}-{turn}"}
+                    now = {**(spenders if verb == "redeem" else facts), "salt": f"{facts['salt']}-{turn}"}
                     rounds[way].append(
                         pgbench(verb, connections, options.seconds, now)
                         if way == "pgbench"
@@ -236,6 +237,21 @@ def award(facts: dict[str, object], stays: int, chunk: int = 5000) -> float:
         if start % 100_000 == 0 and start:
             print(f"  {start:,} stays, {start / (time.perf_counter() - started):,.0f}/s", flush=True)
     return stays / (time.perf_counter() - started)
+
+
+def fund(facts: dict[str, object], members: int = 100_000, chunk: int = 5000) -> dict[str, object]:
+    """Give the first members points enough for every redemption to come; a refusal would be no redemption."""
+    from loyalty.services.ledger import Movement, Verb, post_movements  # noqa: PLC0415
+
+    last = min(facts["last"], facts["first"] + members - 1)
+    for start in range(facts["first"], last + 1, chunk):
+        post_movements(
+            [
+                Movement(verb=Verb.EARN, now=NOW, account_id=number, points=5000, business_date=DAY)
+                for number in range(start, min(start + chunk, last + 1))
+            ]
+        )
+    return {**facts, "last": last}
 
 
 # Workers: one process a connection, in a loop until the time is over.
