@@ -10,7 +10,7 @@ from django.db import connections
 from hotels.models import ApiRequest, Role
 from loyalty.models import Posting
 from members.models import Stay
-from tests.api.helpers import client_with_token, make_guest_account, post, stay_body
+from tests.api.requests import client_with_token, make_guest_account, post, stay_body
 from tests.factories import NOW, make_programme, make_property, make_room_type, make_staff
 
 pytestmark = pytest.mark.django_db

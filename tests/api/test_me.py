@@ -13,7 +13,7 @@ from knox.models import AuthToken
 
 from hotels.models import AuditEntry, User
 from hotels.services.tokens import issue_token
-from tests.api.helpers import add_stay, client_with_token, make_guest_account
+from tests.api.requests import add_stay, client_with_token, make_guest_account
 from tests.factories import NOW, make_programme, make_property, make_staff
 
 ADDRESSES = ["/api/v1/me", "/api/v1/me/points", "/api/v1/me/postings", "/api/v1/me/stays"]
