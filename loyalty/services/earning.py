@@ -1,4 +1,4 @@
-"""What stays bring their members: points, and figures that count towards a tier.
+"""What stays bring their members: points; what they count towards tiers is in `loyalty.services.qualification`.
 
 One function serves a finished stay, a late charge, a rebate, a void and a file of history:
 `settle_stays` compares what a stay is worth as its folio stands with what was given for it, and posts
@@ -16,38 +16,23 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import structlog
-from django.db import connection, transaction
-from django.db.models import Sum
+from django.db import transaction
 
-from hotels.models import ExchangeRate, Property
-from loyalty.models import EarningRule, Membership, Posting, Programme, QualificationEntry, Tier, TierChange
+from hotels.models import Property
+from loyalty.models import EarningRule, Membership, Posting, Tier
 from loyalty.rules.earning import Award, Charge, RuleBook, RuleTerms, award_stay, ledger_reference
-from loyalty.rules.exchange import Quote, RateTable
-from loyalty.rules.tiers import Figures, Threshold, highest_reached, in_force, window_start
-from loyalty.selectors.members import thresholds_of
 from loyalty.selectors.postings import postings_by_source
 from loyalty.services.ledger import Movement, SourceLine, Verb, post_movements
-from loyalty.services.tiers import Upgrade, apply_upgrades
+from loyalty.services.qualification import Member, QualificationBatch
 from members.models import FolioLine, Stay
 
 if TYPE_CHECKING:
     from hotels.models import User
 
-logger = structlog.get_logger(__name__)
-
 CHUNK = 5000
 NOTHING = Award(points=0, parts=[], unpaid=[], rebates=[])
-
-_INSERT_ENTRIES = """
-INSERT INTO loyalty_qualificationentry (
-    membership_id, stay_id, revision, business_date, nights, stays, amount, created_at)
-SELECT r.*, now()
-FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::date[], %s::int[], %s::int[], %s::numeric[]) AS r
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,46 +81,17 @@ def settle_stays(
 
 @dataclass(slots=True)
 class _Given:
-    """What a stay has brought so far."""
+    """The points a stay has brought so far."""
 
     earnings: list[Posting] = field(default_factory=list)
     # Posting id → points of it not reversed yet.
     left: dict[int, int] = field(default_factory=dict)
     movements: int = 0
     newest: dict[str, Any] = field(default_factory=dict)
-    figures: Figures = field(default_factory=Figures)
-    revisions: int = 0
 
     @property
     def points(self) -> int:
         return sum(self.left.values())
-
-
-@dataclass(slots=True)
-class _Member:
-    """A membership as the batch goes on: its tier may rise from one stay to the next."""
-
-    membership: Membership
-    tier: Tier
-    changes: list[TierChange]
-    days: dict[dt.date, Figures] = field(default_factory=dict)
-
-    def tier_on(self, day: dt.date) -> int:
-        """Id of the tier the member had on a day, the oldest known one before that."""
-        tier_id = self.tier.pk
-        if day >= self.membership.tier_since_date:
-            return tier_id
-        for change in self.changes:
-            if change.effective_date <= day:
-                break
-            tier_id = change.from_tier_id or tier_id
-        return tier_id
-
-    def count(self, day: dt.date, figures: Figures) -> None:
-        self.days[day] = self.days.get(day, Figures()) + figures
-
-    def figures(self, start: dt.date, end: dt.date) -> Figures:
-        return sum((figures for day, figures in self.days.items() if start <= day <= end), Figures())
 
 
 class _Batch:
@@ -150,78 +106,30 @@ class _Batch:
         self.reason = reason
         stays = Stay.objects.filter(pk__in=stay_ids, guest__isnull=False).exclude(status=Stay.Status.IN_HOUSE)
         self.stays = list(stays.order_by("departure_date", "pk"))
+        self.qualification = QualificationBatch(actor=actor, now=now, stays=self.stays, as_of_departure=as_of_departure)
+        self.given: dict[int, _Given] = defaultdict(_Given)
         self.movements: list[Movement] = []
-        # Columns of `_INSERT_ENTRIES`.
-        self.entries: list[tuple[int, int, int, dt.date, int, int, Decimal]] = []
-        self.upgrades: list[Upgrade] = []
 
     def settle(self) -> Settlement:
-        self._load_members()
-        if not self.member_of:
+        self.qualification.load()
+        if not self.qualification.member_of:
             return Settlement()
         self._load_terms()
         self._load_given()
-        for stay in self.stays:
-            member = self.member_of.get(stay.pk)
-            if member is not None:
-                self._settle_stay(stay, member)
-        if self.entries:
-            with connection.cursor() as cursor:
-                cursor.execute(_INSERT_ENTRIES, [list(column) for column in zip(*self.entries, strict=True)])
+        for stay, member in self._pairs():
+            self._settle_stay(stay, member)
         results = post_movements(self.movements) if self.movements else []
-        apply_upgrades(actor=self.actor, now=self.now, upgrades=self.upgrades)
+        upgrades = self.qualification.save()
         points = [result.points for result in results]
         return Settlement(
             points_given=sum(p for p in points if p > 0),
             points_taken=-sum(p for p in points if p < 0),
-            upgrades=len(self.upgrades),
+            upgrades=upgrades,
         )
-
-    def _load_members(self) -> None:
-        """Lock the memberships and find the one each stay counts for."""
-        memberships = list(
-            Membership.objects.select_for_update(no_key=True)
-            .filter(guest__in={stay.guest_id for stay in self.stays})
-            .order_by("pk")
-        )
-        # One instance of each programme and tier, not one for each member.
-        programmes = Programme.objects.in_bulk({membership.programme_id for membership in memberships})
-        self.tiers = {tier.pk: tier for tier in Tier.objects.filter(programme__in=programmes)}
-        self.members: dict[int, _Member] = {}
-        for membership in memberships:
-            membership.programme = programmes[membership.programme_id]
-            self.members[membership.pk] = _Member(
-                membership=membership, tier=self.tiers[membership.tier_id], changes=[]
-            )
-        first_active: dict[int, _Member] = {}
-        for member in self.members.values():
-            if member.membership.status == Membership.Status.ACTIVE:
-                first_active.setdefault(member.membership.guest_id, member)
-        self.given: dict[int, _Given] = defaultdict(_Given)
-        self.member_of: dict[int, _Member] = {
-            stay.pk: first_active[stay.guest_id]
-            for stay in self.stays
-            if stay.guest_id is not None and stay.guest_id in first_active
-        }
-        rows = (
-            QualificationEntry.objects.filter(stay__in=[stay.pk for stay in self.stays])
-            .order_by("pk")
-            .values_list("stay_id", "membership_id", "nights", "stays", "amount")
-        )
-        for stay_id, membership_id, nights, stays, amount in rows:
-            given = self.given[stay_id or 0]
-            given.figures += Figures(nights, stays, amount)
-            given.revisions += 1
-            self.member_of[stay_id or 0] = self.members[membership_id]
 
     def _load_terms(self) -> None:
-        """Rules, thresholds, rates, folios, and the figures and tiers of the past."""
-        programme_ids = {member.membership.programme_id for member in self.members.values()}
-        self.thresholds: dict[int, list[Threshold]] = thresholds_of(programme_ids)
-        self.books = _rule_books(programme_ids)
-        self.rates = RateTable(
-            Quote(row.currency, row.to_currency, row.effective_from, row.rate) for row in ExchangeRate.objects.all()
-        )
+        """Rules and folios."""
+        self.books = _rule_books(self.qualification.programme_ids)
         self.places = Property.objects.in_bulk({stay.property_id for stay in self.stays})
         self.charges: dict[int, list[Charge]] = defaultdict(list)
         lines = FolioLine.objects.filter(stay__in=[stay.pk for stay in self.stays]).values_list(
@@ -229,17 +137,6 @@ class _Batch:
         )
         for stay_id, reference, business_date, category, net_amount, is_eligible in lines:
             self.charges[stay_id].append(Charge(reference, business_date, category, net_amount, is_eligible))
-        for change in TierChange.objects.filter(membership__in=self.members).order_by("-effective_date", "-pk"):
-            self.members[change.membership_id].changes.append(change)
-        days = (
-            QualificationEntry.objects.filter(membership__in=self.members)
-            .values_list("membership_id", "business_date")
-            .annotate(Sum("nights"), Sum("stays"), Sum("amount"))
-        )
-        oldest = min(self._as_of(stay, member.membership) for stay, member in self._pairs())
-        months = max(member.membership.programme.qualification_months for member in self.members.values())
-        for membership_id, day, nights, stays, amount in days.filter(business_date__gte=window_start(oldest, months)):
-            self.members[membership_id].count(day, Figures(nights, stays, amount))
 
     def _load_given(self) -> None:
         """The points each stay has brought, from the ledger."""
@@ -263,22 +160,17 @@ class _Batch:
                 if posting_id is not None:
                     earnings[posting_id].left[posting_id] -= reversed_points
 
-    def _pairs(self) -> Iterator[tuple[Stay, _Member]]:
-        return ((stay, self.member_of[stay.pk]) for stay in self.stays if stay.pk in self.member_of)
+    def _pairs(self) -> Iterator[tuple[Stay, Member]]:
+        member_of = self.qualification.member_of
+        return ((stay, member_of[stay.pk]) for stay in self.stays if stay.pk in member_of)
 
-    def _as_of(self, stay: Stay, membership: Membership) -> dt.date:
-        """The day the stay is judged on; never before the departure, wherever midnight is first."""
-        if self.as_of_departure:
-            return stay.departure_date
-        return max(membership.programme.local_date(self.now), stay.departure_date)
-
-    def _settle_stay(self, stay: Stay, member: _Member) -> None:
+    def _settle_stay(self, stay: Stay, member: Member) -> None:
         given = self.given[stay.pk]
-        tier_id = member.tier_on(stay.departure_date) if self.as_of_departure else member.tier.pk
-        tier = self.tiers[given.newest.get("tier", {}).get("id", tier_id)]
-        voided = stay.status == Stay.Status.VOIDED
+        tiers = self.qualification.tiers
+        tier_id = self.qualification.tier_of(stay, member).pk
+        tier = tiers[given.newest.get("tier", {}).get("id", tier_id)]
         award = NOTHING
-        if not voided:
+        if stay.status != Stay.Status.VOIDED:
             award = award_stay(
                 self.charges[stay.pk],
                 rules=self.books[member.membership.programme_id],
@@ -288,9 +180,9 @@ class _Batch:
                 given=given.newest.get("parts", ()),
             )
         self._move_points(stay, member, tier, award, given)
-        self._count(stay, member, Figures() if voided else self._worth(stay, member.membership), given)
+        self.qualification.count(stay, member, self.charges[stay.pk])
 
-    def _move_points(self, stay: Stay, member: _Member, tier: Tier, award: Award, given: _Given) -> None:
+    def _move_points(self, stay: Stay, member: Member, tier: Tier, award: Award, given: _Given) -> None:
         difference = award.points - given.points
         if difference > 0 and member.membership.status == Membership.Status.ACTIVE:
             self.movements.append(self._movement(stay, member, tier, award, given, Verb.EARN, difference, None))
@@ -303,7 +195,7 @@ class _Batch:
     def _movement(
         self,
         stay: Stay,
-        member: _Member,
+        member: Member,
         tier: Tier,
         award: Award,
         given: _Given,
@@ -335,54 +227,6 @@ class _Batch:
             actor_id=self.actor.pk if self.actor else None,
             reason=self.reason,
         )
-
-    def _worth(self, stay: Stay, membership: Membership) -> Figures:
-        """What a stay counts towards a tier: nothing unless somebody paid for it."""
-        amount = sum((charge.net_amount for charge in self.charges[stay.pk] if charge.is_eligible), Decimal(0))
-        if amount <= 0:
-            return Figures()
-        currency = membership.programme.currency
-        converted = self.rates.convert(amount, stay.currency, currency, stay.departure_date)
-        if converted is None:
-            logger.warning("exchange_rate_missing", currency=stay.currency, to_currency=currency, stay=stay.pk)
-        return Figures(nights=stay.nights, stays=1, amount=converted or Decimal(0))
-
-    def _count(self, stay: Stay, member: _Member, worth: Figures, given: _Given) -> None:
-        """Record the difference towards a tier, and the upgrade that follows from it."""
-        change = worth - given.figures
-        if not change:
-            return
-        self.entries.append(
-            (
-                member.membership.pk,
-                stay.pk,
-                given.revisions,
-                stay.departure_date,
-                change.nights,
-                change.stays,
-                change.amount,
-            )
-        )
-        member.count(stay.departure_date, change)
-        programme = member.membership.programme
-        as_of = self._as_of(stay, member.membership)
-        figures = member.figures(window_start(as_of, programme.qualification_months), as_of)
-        reached = highest_reached(in_force(self.thresholds.get(programme.pk, ()), as_of), figures)
-        if reached is None or reached.rank <= member.tier.rank or member.membership.status != Membership.Status.ACTIVE:
-            return
-        self.upgrades.append(
-            Upgrade(
-                membership_id=member.membership.pk,
-                from_tier_id=member.tier.pk,
-                to_tier_id=reached.tier_id,
-                effective_date=as_of,
-                decided_at=min(stay.checked_out_at or self.now, self.now) if self.as_of_departure else self.now,
-                figures=figures,
-                criteria_id=reached.id,
-            )
-        )
-        member.tier = self.tiers[reached.tier_id]
-        member.membership.tier_since_date = as_of
 
 
 def _rule_books(programme_ids: set[int]) -> dict[int, RuleBook]:
