@@ -192,4 +192,4 @@ def _photograph(page, name):
     """Leaves a picture where GUIKE_SHOTS says, to be looked at."""
     folder = os.environ.get("GUIKE_SHOTS")
     if folder:
-        page.screenshot(path=f"{folder}/{name.strip('/').replace('/', '-')}.png", full_page=True)
+        page.screenshot(path=f"{folder}/{name.strip('/').replace('/', '-')}.png", full_page=True, caret="initial")
