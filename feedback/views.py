@@ -21,6 +21,7 @@ from feedback.forms import CloseForm, NoteForm, TicketForm
 from feedback.models import Ticket
 from feedback.selectors import FILTERS, ticket_row, ticket_rows
 from hotels.views import staff_required
+from members.forms import DeskForm
 from members.selectors.desk import current_visit
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
 
@@ -129,6 +130,7 @@ def _ticket_page(request: HttpRequest, public_id: UUID, **forms: Any) -> HttpRes
         "today": found.property.local_date(now),
         "close_form": forms.get("close_form") or CloseForm(),
         "note_form": forms.get("note_form") or NoteForm(),
+        "reopen_form": DeskForm(),
     }
     return render(request, "feedback/ticket.html", context, status=422 if forms else 200)
 
@@ -162,6 +164,7 @@ def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
             now=timezone.now(),
             ticket_id=found.pk,
             resolution=form.cleaned_data["resolution"],
+            key=form.key,
         )
     except services.TicketError as error:
         messages.error(request, str(error))
@@ -176,8 +179,11 @@ def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
     found = _changeable(request, public_id)
     if found is None:
         return _refused(request, public_id)
+    form = DeskForm(request.POST)
+    # The undo beside a notice has no key; it is harmless to press it twice.
+    key = form.key if form.is_valid() else None
     try:
-        services.reopen_ticket(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk)
+        services.reopen_ticket(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, key=key)
     except services.TicketError as error:
         messages.error(request, str(error))
         return redirect("feedback:ticket", found.public_id)
@@ -194,7 +200,17 @@ def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _ticket_page(request, public_id, note_form=form)
-    services.add_note(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, text=form.cleaned_data["text"])
+    try:
+        services.add_note(
+            actor=staff_user(request),
+            now=timezone.now(),
+            ticket_id=found.pk,
+            text=form.cleaned_data["text"],
+            key=form.key,
+        )
+    except services.TicketConflict as error:
+        form.add_error(None, str(error))
+        return _ticket_page(request, public_id, note_form=form)
     return _done(request, found, _("The note is added."))
 
 
