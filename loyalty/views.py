@@ -154,7 +154,7 @@ def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
     initial: dict[str, Any] = {"arrival_date": today - dt.timedelta(days=1), "departure_date": today}
     if visit and visit.place == place and visit.night:
         initial = {"arrival_date": visit.arrival_date, "departure_date": today, "room_number": visit.room}
-    form = StayForm(request.POST or None, place=place, today=today, initial=initial)
+    form = StayForm(request.POST or None, guest=guest, place=place, today=today, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
@@ -179,7 +179,7 @@ def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
                 currency=place.currency,
                 room_number=data["room_number"],
                 room_type=data["room_type"],
-                channel="",
+                reservation=form.reservation,
             )
         except StayInputError as error:
             form.add_errors(error.errors)
@@ -189,7 +189,8 @@ def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             undo = reverse("loyalty:void_stay", args=[stay.public_id])
-            return back_to_card(request, guest, _what_it_brought(stay), undo=undo)
+            text = f"{_what_it_brought(stay)} {_booking_checked_out(stay)}".strip()
+            return back_to_card(request, guest, text, undo=undo)
     return render_sheet(request, "loyalty/stay.html", {"form": form, "guest": guest, "place": place})
 
 
@@ -204,6 +205,12 @@ def _what_it_brought(stay: Stay) -> str:
     return f"{text} {line.sentence}".strip()
 
 
+def _booking_checked_out(stay: Stay) -> str:
+    if stay.reservation is None:
+        return ""
+    return _("Booking %(number)s is checked out.") % {"number": stay.reservation.source_reference}
+
+
 @require_POST
 @staff_required("members.post_stay")
 def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
@@ -214,10 +221,13 @@ def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if stay.guest is None:
         raise Http404
     try:
-        void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=UNDONE_AT_DESK)
+        voided = void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=UNDONE_AT_DESK)
     except (StayError, LedgerError) as error:
         return refuse_on_card(request, stay.guest, str(error))
-    return back_to_card(request, stay.guest, _("The stay is voided and its points are taken back."))
+    text = _("The stay is voided and its points are taken back.")
+    if stay.reservation_id and not voided.reservation_id:
+        text = f"{text} {_('Its booking is open again.')}"
+    return back_to_card(request, stay.guest, text)
 
 
 @never_cache

@@ -22,7 +22,7 @@ ANSWERS_KEPT = dt.timedelta(days=30)
 _BATCH = 5000
 
 # A form's effect: the primary key of what it made, or nothing.
-Made = TypeVar("Made", int, None)
+Made = TypeVar("Made", bound="int | None")
 
 
 class IdempotencyKeyReused(Exception):
