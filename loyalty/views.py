@@ -72,17 +72,19 @@ def _consents(data: dict[str, Any]) -> list[ConsentInput]:
 @staff_required("members.add_guest")
 def enrol(request: HttpRequest) -> HttpResponse:
     """Enroll somebody who stands at the desk; shows who has the number already."""
-    query = request.GET.get("q", "").strip()
+    # Opened from a search that found nobody: its words come by POST, for they are often a phone number.
+    is_sent = request.method == "POST" and "q" not in request.POST
+    query = request.POST.get("q", "").strip()[:80]
     is_number = sum(character.isdigit() for character in query) * 2 > len(query)
     place, now = place_of(request), timezone.now()
     form = EnrolForm(
-        request.POST or None,
+        request.POST if is_sent else None,
         place=place,
         today=place.local_date(now),
         initial={"phone" if is_number else "name": query},
     )
     context: dict[str, Any] = {"form": form}
-    if request.method == "POST" and form.is_valid():
+    if is_sent and form.is_valid():
         data = form.cleaned_data
         try:
             guest = enrol_walk_in(

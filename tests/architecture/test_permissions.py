@@ -39,7 +39,7 @@ OF_PROPERTY = {Role.RECEPTIONIST, Role.GUEST_SERVICE, Role.PROPERTY_MANAGER}
 TABLE = {
     "members:desk": "LNNYYYYYY ---------",
     "members:desk_page": "LNNYYYYYY ---------",
-    "members:desk_search": "LNNYYYYYY ---------",
+    "members:desk_search": "LNNYYYYYY LNNYYYYYY",
     "members:guests": "LNNYYYYYY ---------",
     "members:guest": "LNNYYYYYY ---------",
     "members:edit_guest": "LNNYYNYYN LNNYYNYYN",

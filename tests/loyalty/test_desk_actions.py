@@ -136,7 +136,10 @@ def test_somebody_else_with_the_number_is_not_the_same_form(place, programme):
 
 
 def test_the_number_searched_for_is_filled_in(client, receptionist):
-    html = client.get(f"{reverse('loyalty:enrol')}?q={PHONE}", headers=IN_DIALOG).content.decode()
+    answer = client.post(reverse("loyalty:enrol"), {"q": PHONE}, headers=IN_DIALOG)
+    html = answer.content.decode()
+
+    assert answer.status_code == 200
 
     assert re.search(rf'name="phone"[^>]*value="{PHONE}"|value="{PHONE}"[^>]*name="phone"', html)
 
