@@ -16,6 +16,7 @@ from members.models import Guest, Reservation, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
 from members.selectors.desk import bookings_of_stay
 from members.services.guests import GuestInput, GuestInputError, check_guest
+from members.services.stays import amount_problem
 
 
 class EnrolForm(DeskForm):
@@ -154,6 +155,9 @@ class StayForm(DeskForm):
             self.add_error("departure_date", _("This stay has not ended yet."))
         if arrival and departure and departure < arrival:
             self.add_error("departure_date", _("The departure is before the arrival."))
+        for code, amount in self.amounts.items():
+            if problem := amount_problem(amount, self.place.currency):
+                self.add_error(f"amount_{code}", problem)
         if not self.errors and not self.amounts:
             self.add_error("amount_room", _("Enter what was charged."))
         if not self.errors:

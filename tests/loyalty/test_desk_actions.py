@@ -3,13 +3,14 @@
 import datetime as dt
 import re
 import uuid
+from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from hotels.models import AuditEntry, Role
+from hotels.models import AuditEntry, Property, Role
 from loyalty.models import Account, Membership, Posting, Redemption
 from loyalty.services.walk_ins import enrol_walk_in
 from members.models import Consent, Guest, Reservation, Stay
@@ -231,6 +232,39 @@ def test_a_stay_of_a_guest_who_is_no_member_brings_nothing(client, receptionist,
 
     assert Stay.objects.count() == 1
     assert not Posting.objects.exists()
+
+
+# The largest amount
+
+
+@pytest.mark.parametrize(
+    ("currency", "largest", "over"),
+    [("CNY", "1000000.00", "1000000.01"), ("JPY", "20000000", "20000001"), ("CHF", "1000000", "99999999.99")],
+)
+def test_an_amount_above_the_limit_of_the_currency_is_refused_at_its_field(
+    client, receptionist, place, programme, currency, largest, over
+):
+    Property.objects.filter(pk=place.pk).update(currency=currency)
+    member = make_member(programme)
+
+    refused = client.post(url("post_stay", member.guest), stay(place, amount_food=over))
+    taken = client.post(url("post_stay", member.guest), stay(place, amount_food=largest))
+
+    html = refused.content.decode()
+    assert (refused.status_code, taken.status_code) == (422, 302)
+    assert 'id="id_amount_food_error"' in html
+    assert 'id="id_amount_room_error"' not in html
+    assert f"{Decimal(largest):,.2f}" in html
+    assert "检查小数点" in html
+    assert f'value="{over}"' in html
+
+
+def test_the_limit_is_a_setting(client, receptionist, place, programme, settings):
+    settings.GUIKE_MAX_LINE_AMOUNT = {"*": 50}
+    member = make_member(programme)
+
+    assert client.post(url("post_stay", member.guest), stay(place)).status_code == 422
+    assert not Stay.objects.exists()
 
 
 # The booking of a stay

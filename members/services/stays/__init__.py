@@ -31,6 +31,7 @@ from members.services.stays.inputs import (
     StayInputError,
     StayIsVoided,
     StayResult,
+    amount_problem,
     check_lines,
     check_stay,
     key_of,
@@ -53,6 +54,7 @@ __all__ = [
     "StayIsVoided",
     "StayResult",
     "add_folio_lines",
+    "amount_problem",
     "check_out_stay",
     "claim_stay",
     "post_stay",
@@ -214,8 +216,8 @@ def add_folio_lines(
         StayIsVoided: The stay was voided.
         StayInputError: A line is wrong in itself.
     """
-    check_lines(lines)
     stay = _locked(stay_id)
+    check_lines(lines, stay.currency)
     if stay.status == Stay.Status.VOIDED:
         raise StayIsVoided
     added = add_lines(stay, lines)
