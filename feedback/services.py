@@ -47,6 +47,20 @@ class TicketIsClosed(TicketError):
         super().__init__(_("This ticket is closed already."))
 
 
+class StaleTicket(TicketError):
+    """Colleagues did something with the ticket after its page was opened.
+
+    Attributes:
+        events: What they did, oldest first, with who and when.
+    """
+
+    code = "stale_ticket"
+
+    def __init__(self, events: list[TicketEvent]) -> None:
+        super().__init__(_("Somebody changed this ticket in the meantime."))
+        self.events = events
+
+
 class TicketIsOpen(TicketError):
     """The ticket is open, so there is nothing to reopen."""
 
@@ -135,6 +149,7 @@ def close_ticket(
     now: dt.datetime,
     ticket_id: int,
     resolution: str = "",
+    seen_event_id: int | None = None,
     key: uuid.UUID | None = None,
 ) -> Ticket:
     """Close a ticket.
@@ -144,14 +159,18 @@ def close_ticket(
         now: Aware instant.
         ticket_id: The ticket.
         resolution: What was done for the guest.
+        seen_event_id: The newest event that the actor has read; None does not ask.
         key: Of the form; sending it again changes nothing more.
 
     Raises:
+        StaleTicket: Others did something with it since.
         TicketIsClosed: It was closed or withdrawn before.
         TicketConflict: The key closed it with another resolution.
     """
 
     def close() -> None:
+        if seen_event_id is not None:
+            _check_seen(ticket_id, seen_event_id, actor)
         _finish(ticket_id, Ticket.Status.CLOSED, TicketEvent.Kind.CLOSED, actor=actor, now=now, text=resolution)
 
     _once("close", ticket_id, resolution, close, actor=actor, now=now, key=key)
@@ -233,6 +252,15 @@ def add_note(
 
     event_id = _once("note", ticket_id, text, add, actor=actor, now=now, key=key)
     return TicketEvent.objects.get(pk=event_id)
+
+
+def _check_seen(ticket_id: int, seen_event_id: int, actor: User | None) -> None:
+    _locked(ticket_id)
+    newer = TicketEvent.objects.filter(ticket=ticket_id, pk__gt=seen_event_id).select_related("actor").order_by("pk")
+    # What the actor did in another window is no news to them.
+    events = [event for event in newer if actor is None or event.actor_id != actor.pk]
+    if events:
+        raise StaleTicket(events)
 
 
 def _once(

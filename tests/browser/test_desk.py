@@ -41,7 +41,7 @@ def available(membership):
 
 def in_dialog(page, key):
     page.keyboard.press(key)
-    expect(page.locator("#dialog[open] form")).to_be_visible()
+    expect(page.locator("#dialog[open] form.sheet")).to_be_visible()
 
 
 def test_the_whole_check_in_without_a_mouse(desk, hotel):
