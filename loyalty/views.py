@@ -228,7 +228,8 @@ def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return refuse_on_card(request, stay.guest, str(error))
     text = _("The stay is voided and its points are taken back.")
     if stay.reservation_id and not voided.reservation_id:
-        text = f"{text} {_('Its booking is open again.')}"
+        restored = _("Its booking is open again.")
+        text = f"{text} {restored}"
     return back_to_card(request, stay.guest, text)
 
 
