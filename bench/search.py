@@ -14,6 +14,7 @@ import datetime as dt
 import http.client
 import os
 import random
+import secrets
 import socket
 import statistics
 import subprocess
@@ -451,15 +452,24 @@ class _Asker:
     def __init__(self, port: int, path: str, cookie: str) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self.path = path
-        self.headers = {"Cookie": cookie, "HX-Request": "true", "HX-Target": "queue", "Accept-Language": "zh-Hans"}
+        token = secrets.token_hex(16)
+        self.headers = {
+            "Cookie": f"{cookie}; csrftoken={token}",
+            "X-CSRFToken": token,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "HX-Request": "true",
+            "HX-Target": "queue",
+            "Accept-Language": "zh-Hans",
+        }
 
     def __call__(self, text: str) -> str:
-        self.connection.request("GET", f"{self.path}?q={urllib.parse.quote(text)}", headers=self.headers)
+        body = urllib.parse.urlencode({"q": text})
+        self.connection.request("POST", self.path, body, headers=self.headers)
         response = self.connection.getresponse()
-        body = response.read().decode()
+        answer = response.read().decode()
         if response.status != http.HTTPStatus.OK:
-            sys.exit(f"{response.status} for {text}: {body[:300]}")
-        return body
+            sys.exit(f"{response.status} for {text}: {answer[:300]}")
+        return answer
 
 
 class _server:  # noqa: N801 - used as a context manager

@@ -13,9 +13,14 @@ class FeedbackConfig(AppConfig):
     verbose_name = _("Guest feedback")
 
     def ready(self) -> None:
-        """Show a guest's open tickets on the guest card."""
+        """Show a guest's open tickets on the guest card, and keep drafts of what is typed about them."""
         panels = import_module("members.selectors.panels")
         selectors = import_module("feedback.selectors")
+        drafts = import_module("hotels.services.drafts")
         panels.register_guest_panel(
             panels.GuestPanel("feedback.tickets", "feedback/card.html", selectors.card_context, 10, "side")
         )
+        ticket = ("subject", "category", "severity", "department", "description")
+        drafts.register_draft_form("feedback.ticket", drafts.DraftForm(ticket, ("subject", "description")))
+        drafts.register_draft_form("feedback.note", drafts.DraftForm(("text",), ("text",)))
+        drafts.register_draft_form("feedback.close", drafts.DraftForm(("resolution",), ("resolution",)))

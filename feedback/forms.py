@@ -38,7 +38,9 @@ class TicketForm(DeskForm):
 
 
 class CloseForm(DeskForm):
-    """How a ticket ended."""
+    """How a ticket ended, and the newest event that was on the page."""
+
+    seen = forms.IntegerField(widget=forms.HiddenInput, min_value=0, required=False)
 
     resolution = forms.CharField(
         label=_("What was done for the guest?"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})

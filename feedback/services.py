@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from feedback.models import Ticket, TicketEvent
 from hotels.models import Department, Property, User
 from hotels.services.audit import record_audit
+from hotels.services.idempotency import IdempotencyKeyReused, Made, perform_once
 
 # Until each property has its own agreement: time to answer by severity.
 DUE_WITHIN = {
@@ -43,6 +45,20 @@ class TicketIsClosed(TicketError):
 
     def __init__(self) -> None:
         super().__init__(_("This ticket is closed already."))
+
+
+class StaleTicket(TicketError):
+    """Colleagues did something with the ticket after its page was opened.
+
+    Attributes:
+        events: What they did, oldest first, with who and when.
+    """
+
+    code = "stale_ticket"
+
+    def __init__(self, events: list[TicketEvent]) -> None:
+        super().__init__(_("Somebody changed this ticket in the meantime."))
+        self.events = events
 
 
 class TicketIsOpen(TicketError):
@@ -127,7 +143,15 @@ def withdraw_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int) -> 
 
 
 @transaction.atomic
-def close_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, resolution: str = "") -> Ticket:
+def close_ticket(
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    ticket_id: int,
+    resolution: str = "",
+    seen_event_id: int | None = None,
+    key: uuid.UUID | None = None,
+) -> Ticket:
     """Close a ticket.
 
     Args:
@@ -135,20 +159,54 @@ def close_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, resolu
         now: Aware instant.
         ticket_id: The ticket.
         resolution: What was done for the guest.
+        seen_event_id: The newest event that the actor has read; None does not ask.
+        key: Of the form; sending it again changes nothing more.
 
     Raises:
+        StaleTicket: Others did something with it since.
         TicketIsClosed: It was closed or withdrawn before.
+        TicketConflict: The key closed it with another resolution.
     """
-    return _finish(ticket_id, Ticket.Status.CLOSED, TicketEvent.Kind.CLOSED, actor=actor, now=now, text=resolution)
+
+    def close() -> None:
+        if seen_event_id is not None:
+            _check_seen(ticket_id, seen_event_id, actor)
+        _finish(ticket_id, Ticket.Status.CLOSED, TicketEvent.Kind.CLOSED, actor=actor, now=now, text=resolution)
+
+    _once("close", ticket_id, resolution, close, actor=actor, now=now, key=key)
+    return Ticket.objects.select_related("property").get(pk=ticket_id)
 
 
 @transaction.atomic
-def reopen_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, reason: str = "") -> Ticket:
+def reopen_ticket(
+    *, actor: User | None, now: dt.datetime, ticket_id: int, reason: str = "", key: uuid.UUID | None = None
+) -> Ticket:
     """Open a closed or withdrawn ticket again, with a new clock of its severity.
+
+    Args:
+        actor: Who opens it.
+        now: Aware instant.
+        ticket_id: The ticket.
+        reason: Why, in the actor's words.
+        key: Of the form; sending it again changes nothing more.
 
     Raises:
         TicketIsOpen: It is not closed.
+        TicketConflict: The key was used for something else.
     """
+    _once(
+        "reopen",
+        ticket_id,
+        reason,
+        lambda: _reopen(ticket_id, actor=actor, now=now, reason=reason),
+        actor=actor,
+        now=now,
+        key=key,
+    )
+    return Ticket.objects.select_related("property").get(pk=ticket_id)
+
+
+def _reopen(ticket_id: int, *, actor: User | None, now: dt.datetime, reason: str) -> None:
     ticket = _locked(ticket_id)
     if ticket.closed_at is None:
         raise TicketIsOpen
@@ -167,16 +225,60 @@ def reopen_ticket(*, actor: User | None, now: dt.datetime, ticket_id: int, reaso
         after={"status": ticket.status},
         reason=reason,
     )
-    return ticket
 
 
 @transaction.atomic
-def add_note(*, actor: User | None, now: dt.datetime, ticket_id: int, text: str) -> TicketEvent:
-    """Add an internal note, on open and closed tickets alike."""
-    ticket = _locked(ticket_id)
-    event = TicketEvent.objects.create(ticket=ticket, kind=TicketEvent.Kind.NOTE, text=text, actor=actor, at=now)
-    _audit(ticket, actor=actor, now=now, action="ticket.noted")
-    return event
+def add_note(
+    *, actor: User | None, now: dt.datetime, ticket_id: int, text: str, key: uuid.UUID | None = None
+) -> TicketEvent:
+    """Add an internal note, on open and closed tickets alike.
+
+    Args:
+        actor: Who writes it.
+        now: Aware instant.
+        ticket_id: The ticket.
+        text: The note.
+        key: Of the form; sending it again returns the note it made.
+
+    Raises:
+        TicketConflict: The key made another note.
+    """
+
+    def add() -> int:
+        ticket = _locked(ticket_id)
+        event = TicketEvent.objects.create(ticket=ticket, kind=TicketEvent.Kind.NOTE, text=text, actor=actor, at=now)
+        _audit(ticket, actor=actor, now=now, action="ticket.noted")
+        return event.pk
+
+    event_id = _once("note", ticket_id, text, add, actor=actor, now=now, key=key)
+    return TicketEvent.objects.get(pk=event_id)
+
+
+def _check_seen(ticket_id: int, seen_event_id: int, actor: User | None) -> None:
+    _locked(ticket_id)
+    newer = TicketEvent.objects.filter(ticket=ticket_id, pk__gt=seen_event_id).select_related("actor").order_by("pk")
+    # What the actor did in another window is no news to them.
+    events = [event for event in newer if actor is None or event.actor_id != actor.pk]
+    if events:
+        raise StaleTicket(events)
+
+
+def _once(
+    verb: str,
+    ticket_id: int,
+    text: str,
+    perform: Callable[[], Made],
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    key: uuid.UUID | None,
+) -> Made:
+    try:
+        return perform_once(
+            actor=actor, now=now, key=key, operation=f"ticket.{verb} {ticket_id}", data=text, perform=perform
+        )
+    except IdempotencyKeyReused as error:
+        raise TicketConflict from error
 
 
 def _locked(ticket_id: int) -> Ticket:

@@ -13,5 +13,6 @@ urlpatterns = [
     path("tickets/<uuid:public_id>/withdraw/", views.withdraw, name="withdraw"),
     path("tickets/<uuid:public_id>/close/", views.close, name="close"),
     path("tickets/<uuid:public_id>/reopen/", views.reopen, name="reopen"),
+    path("tickets/<uuid:public_id>/presence/", views.presence, name="presence"),
     path("tickets/<uuid:public_id>/note/", views.note, name="note"),
 ]

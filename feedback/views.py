@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import zoneinfo
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,12 @@ from feedback import services
 from feedback.forms import CloseForm, NoteForm, TicketForm
 from feedback.models import Ticket
 from feedback.selectors import FILTERS, ticket_row, ticket_rows
+from hotels.models import Draft, Property, User
+from hotels.selectors import draft_of, others_present
+from hotels.services.drafts import discard_draft
+from hotels.services.presence import leave_record, note_presence
 from hotels.views import staff_required
+from members.forms import DeskForm
 from members.selectors.desk import current_visit
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
 
@@ -34,12 +40,14 @@ def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Log a complaint or request of a guest."""
     guest = guest_or_404(request, public_id)
     place, now = place_of(request), timezone.now()
-    form = TicketForm(request.POST or None, place=place)
+    user = staff_user(request)
+    draft = draft_of(user=user, now=now, form="feedback.ticket", object_id=guest.public_id)
+    form = TicketForm(request.POST or None, place=place, initial=draft.content if draft else {})
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
             ticket = services.open_ticket(
-                actor=staff_user(request),
+                actor=user,
                 now=now,
                 guest_id=guest.pk,
                 place=place,
@@ -53,6 +61,7 @@ def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
         except services.TicketError as error:
             form.add_error(None, str(error))
         else:
+            discard_draft(actor=user, now=now, form="feedback.ticket", object_id=guest.public_id, key=form.key)
             row = ticket_row(ticket, now)
             text = _("Ticket logged: %(subject)s, due %(due)s.") % {
                 "subject": ticket.subject,
@@ -62,7 +71,18 @@ def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
             }
             return back_to_card(request, guest, text, undo=reverse("feedback:withdraw", args=[ticket.public_id]))
     visit = current_visit(guest, place.local_date(now))
-    return render_sheet(request, "feedback/open.html", {"form": form, "guest": guest, "visit": visit})
+    context = {
+        "form": form,
+        "guest": guest,
+        "visit": visit,
+        "draft_at": _draft_time(draft, place) if draft and not form.is_bound else None,
+        "today": place.local_date(now),
+    }
+    return render_sheet(request, "feedback/open.html", context)
+
+
+def _draft_time(draft: Draft, place: Property) -> dt.datetime:
+    return draft.updated_at.astimezone(zoneinfo.ZoneInfo(place.time_zone))
 
 
 def _tickets(request: HttpRequest) -> QuerySet[Ticket]:
@@ -113,32 +133,70 @@ def ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _ticket_page(request, public_id)
 
 
-def _ticket_page(request: HttpRequest, public_id: UUID, **forms: Any) -> HttpResponse:
+def _ticket_page(
+    request: HttpRequest, public_id: UUID, *, stale: services.StaleTicket | None = None, **forms: Any
+) -> HttpResponse:
     found = get_object_or_404(_tickets(request), public_id=public_id)
     now = timezone.now()
     zone = zoneinfo.ZoneInfo(found.property.time_zone)
     user = staff_user(request)
+    events = list(found.events.select_related("actor").order_by("-pk"))
+    seen: dict[str, Any] = {"seen": events[0].pk if events else 0}
+    drafts: dict[str, dict[str, Any]] = {name: {} for name in ("feedback.close", "feedback.note")}
+    draft_times: dict[str, dt.datetime] = {}
+    for name in drafts:
+        if draft := draft_of(user=user, now=now, form=name, object_id=found.public_id):
+            drafts[name], draft_times[name] = draft.content, _draft_time(draft, found.property)
     context = {
         "row": ticket_row(found, now),
         "ticket": found,
         "guest": found.guest,
-        "events": [
-            (event, event.at.astimezone(zone)) for event in found.events.select_related("actor").order_by("-pk")
-        ],
-        "may_change": user.has_perm("feedback.change_ticket", found.property) or found.opened_by_id == user.pk,
+        "events": [(event, event.at.astimezone(zone)) for event in events],
+        "others": others_present(user=user, now=now, target=found),
+        "may_change": _may_change(user, found),
         "today": found.property.local_date(now),
-        "close_form": forms.get("close_form") or CloseForm(),
-        "note_form": forms.get("note_form") or NoteForm(),
+        "close_form": forms.get("close_form") or CloseForm(initial=seen | drafts["feedback.close"]),
+        "note_form": forms.get("note_form") or NoteForm(initial=drafts["feedback.note"]),
+        "close_draft_at": None if "close_form" in forms else draft_times.get("feedback.close"),
+        "note_draft_at": None if "note_form" in forms else draft_times.get("feedback.note"),
+        "reopen_form": DeskForm(),
     }
+    if stale is not None:
+        context["stale"] = [(event, event.at.astimezone(zone)) for event in stale.events]
+        sent = forms["close_form"].cleaned_data["resolution"]
+        context["sent"] = sent
+        # Sending it once more is a decision made with the others' doings in sight; on a ticket that they
+        # closed the words become a note.
+        context["close_form"] = CloseForm(initial={"resolution": sent, **seen})
+        if found.closed_at is not None:
+            context["note_form"] = NoteForm(initial={"text": sent})
+        return render(request, "feedback/ticket.html", context, status=409)
     return render(request, "feedback/ticket.html", context, status=422 if forms else 200)
+
+
+@never_cache
+@require_POST
+@staff_required("feedback.view_ticket")
+def presence(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Say that the user has the ticket open (or has closed it), and who else has."""
+    found = get_object_or_404(_tickets(request), public_id=public_id)
+    user, now = staff_user(request), timezone.now()
+    if "leave" in request.POST:
+        leave_record(actor=user, target=found)
+        return HttpResponse(status=204)
+    if _may_change(user, found):
+        note_presence(actor=user, now=now, target=found)
+    return render(request, "feedback/ticket.html#others", {"others": others_present(user=user, now=now, target=found)})
+
+
+def _may_change(user: User, found: Ticket) -> bool:
+    return user.has_perm("feedback.change_ticket", found.property) or found.opened_by_id == user.pk
 
 
 def _changeable(request: HttpRequest, public_id: UUID) -> Ticket | None:
     """The ticket, if the user may change tickets there or logged it; None if the user may only read it."""
-    user = staff_user(request)
     found = get_object_or_404(_tickets(request), public_id=public_id)
-    may = user.has_perm("feedback.change_ticket", found.property) or found.opened_by_id == user.pk
-    return found if may else None
+    return found if _may_change(staff_user(request), found) else None
 
 
 def _done(request: HttpRequest, found: Ticket, message: str, *, undo: str = "") -> HttpResponse:
@@ -162,10 +220,15 @@ def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
             now=timezone.now(),
             ticket_id=found.pk,
             resolution=form.cleaned_data["resolution"],
+            seen_event_id=form.cleaned_data["seen"],
+            key=form.key,
         )
+    except services.StaleTicket as error:
+        return _ticket_page(request, public_id, stale=error, close_form=form)
     except services.TicketError as error:
         messages.error(request, str(error))
         return redirect("feedback:ticket", found.public_id)
+    _forget_draft(request, found, "feedback.close", form)
     return _done(request, found, _("The ticket is closed."), undo=reverse("feedback:reopen", args=[found.public_id]))
 
 
@@ -176,8 +239,11 @@ def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
     found = _changeable(request, public_id)
     if found is None:
         return _refused(request, public_id)
+    form = DeskForm(request.POST)
+    # The undo beside a notice has no key; it is harmless to press it twice.
+    key = form.key if form.is_valid() else None
     try:
-        services.reopen_ticket(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk)
+        services.reopen_ticket(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, key=key)
     except services.TicketError as error:
         messages.error(request, str(error))
         return redirect("feedback:ticket", found.public_id)
@@ -194,8 +260,23 @@ def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _ticket_page(request, public_id, note_form=form)
-    services.add_note(actor=staff_user(request), now=timezone.now(), ticket_id=found.pk, text=form.cleaned_data["text"])
+    try:
+        services.add_note(
+            actor=staff_user(request),
+            now=timezone.now(),
+            ticket_id=found.pk,
+            text=form.cleaned_data["text"],
+            key=form.key,
+        )
+    except services.TicketConflict as error:
+        form.add_error(None, str(error))
+        return _ticket_page(request, public_id, note_form=form)
+    _forget_draft(request, found, "feedback.note", form)
     return _done(request, found, _("The note is added."))
+
+
+def _forget_draft(request: HttpRequest, found: Ticket, name: str, form: DeskForm) -> None:
+    discard_draft(actor=staff_user(request), now=timezone.now(), form=name, object_id=found.public_id, key=form.key)
 
 
 def _refused(request: HttpRequest, public_id: UUID) -> HttpResponse:

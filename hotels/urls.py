@@ -8,5 +8,6 @@ app_name = "hotels"
 
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
+    path("drafts/", views.draft, name="draft"),
     path("property/", views.switch_property, name="switch_property"),
 ]

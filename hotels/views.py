@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
@@ -17,12 +19,14 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.i18n import set_language as django_set_language
 
 from hotels.forms import ProfileForm
 from hotels.models import User
 from hotels.selectors import SESSION_KEY, current_property, visible_properties
+from hotels.services.drafts import DraftRefused, discard_draft, save_draft
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -94,6 +98,32 @@ def switch_property(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(status=204, headers={"HX-Redirect": back})
     return redirect(back)
+
+
+@never_cache
+@require_POST
+@staff_required()
+def draft(request: HttpRequest) -> HttpResponse:
+    """Keep what the user has typed into a form, or forget it (`discard`)."""
+    user, now = cast("User", request.user), timezone.now()
+    form = request.POST.get("draft_form", "")
+    try:
+        object_id = UUID(request.POST.get("draft_object", ""))
+        key = UUID(request.POST["request_key"]) if request.POST.get("request_key") else None
+    except ValueError:
+        return HttpResponse(status=400)
+    if "discard" in request.POST:
+        discard_draft(actor=user, now=now, form=form, object_id=object_id)
+        back = safe_path(request, request.headers.get("Referer"))
+        return redirect(back) if back and "quiet" not in request.POST else HttpResponse(status=204)
+    try:
+        save_draft(actor=user, now=now, form=form, object_id=object_id, content=request.POST.dict(), key=key)
+    except DraftRefused as error:
+        return HttpResponse(error.message, status=400, content_type="text/plain; charset=utf-8")
+    place = current_property(request)
+    local = now.astimezone(zoneinfo.ZoneInfo(place.time_zone)) if place else now
+    text = _("Draft saved at %(time)s") % {"time": f"{local:%H:%M:%S}"}
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 @require_POST

@@ -12,9 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from hotels.models import Property, RoomType
 from loyalty.models import Programme, Reward
 from members.forms import DateField, DeskForm
-from members.models import Guest, RevenueCategory
+from members.models import Guest, Reservation, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
+from members.selectors.desk import bookings_of_stay
 from members.services.guests import GuestInput, GuestInputError, check_guest
+from members.services.stays import amount_problem
 
 
 class EnrolForm(DeskForm):
@@ -85,7 +87,13 @@ class MakeMemberForm(DeskForm):
 
 
 class StayForm(DeskForm):
-    """A stay that ended, with what was charged, tax excluded."""
+    """A stay that ended, with what was charged, tax excluded.
+
+    It belongs to the guest's booking for those nights, which is checked out with it. Where several could be
+    meant the form asks.
+    """
+
+    NO_BOOKING = "none"
 
     arrival_date = DateField(label=_("Arrival"))
     departure_date = DateField(label=_("Departure"))
@@ -95,10 +103,17 @@ class StayForm(DeskForm):
     room_type = forms.ModelChoiceField(
         label=_("Room type"), queryset=RoomType.objects.none(), required=False, empty_label="–"
     )
+    # No choice field: a form sent twice names a booking that is checked out by then.
+    booking = forms.CharField(
+        label=_("Which booking does this stay belong to?"), max_length=40, required=False, widget=forms.RadioSelect
+    )
 
-    def __init__(self, *args: Any, place: Property, today: dt.date, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, guest: Guest, place: Property, today: dt.date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.today = today
+        self.guest, self.place, self.today = guest, place, today
+        # Those that could be meant, once the dates are known, and the one that is.
+        self.bookings: list[Reservation] = []
+        self.reservation: Reservation | None = None
         self.fields["room_type"].queryset = RoomType.objects.filter(property=place)  # type: ignore[attr-defined]
         for code, label in RevenueCategory.choices:
             self.fields[f"amount_{code}"] = forms.DecimalField(
@@ -140,9 +155,30 @@ class StayForm(DeskForm):
             self.add_error("departure_date", _("This stay has not ended yet."))
         if arrival and departure and departure < arrival:
             self.add_error("departure_date", _("The departure is before the arrival."))
+        for code, amount in self.amounts.items():
+            if problem := amount_problem(amount, self.place.currency):
+                self.add_error(f"amount_{code}", problem)
         if not self.errors and not self.amounts:
             self.add_error("amount_room", _("Enter what was charged."))
+        if not self.errors:
+            self._find_booking(data)
         return data
+
+    def _find_booking(self, data: dict[str, Any]) -> None:
+        self.bookings = bookings_of_stay(
+            guest=self.guest,
+            place=self.place,
+            arrival_date=data["arrival_date"],
+            departure_date=data["departure_date"],
+            room_number=data["room_number"],
+        )
+        chosen = data["booking"]
+        if chosen:
+            self.reservation = next((one for one in self.bookings if str(one.public_id) == chosen), None)
+        elif len(self.bookings) > 1:
+            self.add_error("booking", _("The guest has several bookings for these nights; choose one."))
+        elif self.bookings:
+            self.reservation = self.bookings[0]
 
 
 class RedeemForm(DeskForm):

@@ -72,17 +72,19 @@ def _consents(data: dict[str, Any]) -> list[ConsentInput]:
 @staff_required("members.add_guest")
 def enrol(request: HttpRequest) -> HttpResponse:
     """Enroll somebody who stands at the desk; shows who has the number already."""
-    query = request.GET.get("q", "").strip()
+    # Opened from a search that found nobody: its words come by POST, for they are often a phone number.
+    is_sent = request.method == "POST" and "q" not in request.POST
+    query = request.POST.get("q", "").strip()[:80]
     is_number = sum(character.isdigit() for character in query) * 2 > len(query)
     place, now = place_of(request), timezone.now()
     form = EnrolForm(
-        request.POST or None,
+        request.POST if is_sent else None,
         place=place,
         today=place.local_date(now),
         initial={"phone" if is_number else "name": query},
     )
     context: dict[str, Any] = {"form": form}
-    if request.method == "POST" and form.is_valid():
+    if is_sent and form.is_valid():
         data = form.cleaned_data
         try:
             guest = enrol_walk_in(
@@ -154,7 +156,7 @@ def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
     initial: dict[str, Any] = {"arrival_date": today - dt.timedelta(days=1), "departure_date": today}
     if visit and visit.place == place and visit.night:
         initial = {"arrival_date": visit.arrival_date, "departure_date": today, "room_number": visit.room}
-    form = StayForm(request.POST or None, place=place, today=today, initial=initial)
+    form = StayForm(request.POST or None, guest=guest, place=place, today=today, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
@@ -179,7 +181,7 @@ def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
                 currency=place.currency,
                 room_number=data["room_number"],
                 room_type=data["room_type"],
-                channel="",
+                reservation=form.reservation,
             )
         except StayInputError as error:
             form.add_errors(error.errors)
@@ -189,7 +191,8 @@ def post_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             undo = reverse("loyalty:void_stay", args=[stay.public_id])
-            return back_to_card(request, guest, _what_it_brought(stay), undo=undo)
+            text = f"{_what_it_brought(stay)} {_booking_checked_out(stay)}".strip()
+            return back_to_card(request, guest, text, undo=undo)
     return render_sheet(request, "loyalty/stay.html", {"form": form, "guest": guest, "place": place})
 
 
@@ -204,6 +207,12 @@ def _what_it_brought(stay: Stay) -> str:
     return f"{text} {line.sentence}".strip()
 
 
+def _booking_checked_out(stay: Stay) -> str:
+    if stay.reservation is None:
+        return ""
+    return _("Booking %(number)s is checked out.") % {"number": stay.reservation.source_reference}
+
+
 @require_POST
 @staff_required("members.post_stay")
 def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
@@ -214,10 +223,14 @@ def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if stay.guest is None:
         raise Http404
     try:
-        void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=UNDONE_AT_DESK)
+        voided = void_stay(actor=staff_user(request), now=timezone.now(), stay_id=stay.pk, reason=UNDONE_AT_DESK)
     except (StayError, LedgerError) as error:
         return refuse_on_card(request, stay.guest, str(error))
-    return back_to_card(request, stay.guest, _("The stay is voided and its points are taken back."))
+    text = _("The stay is voided and its points are taken back.")
+    if stay.reservation_id and not voided.reservation_id:
+        restored = _("Its booking is open again.")
+        text = f"{text} {restored}"
+    return back_to_card(request, stay.guest, text)
 
 
 @never_cache

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from members.services.imports import discard_stale_imports as discard_stale_batches
-from members.services.imports import due_imports
+from members.services.imports import due_imports, forget_traces
 from members.services.imports import run_import as run_import_batch
 
 
@@ -27,5 +27,7 @@ def resume_imports() -> int:
 
 @shared_task(soft_time_limit=300, time_limit=330)
 def discard_stale_imports() -> int:
-    """Give up uploaded files that nobody went on with."""
-    return discard_stale_batches(now=timezone.now())
+    """Give up uploaded files that nobody went on with, and what was kept for an undo that is too late now."""
+    now = timezone.now()
+    forget_traces(now=now)
+    return discard_stale_batches(now=now)

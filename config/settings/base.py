@@ -279,6 +279,22 @@ GUIKE_REVEAL_DAILY_LIMIT: int = env.int("GUIKE_REVEAL_DAILY_LIMIT", default=50)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # Largest sheet accepted by an import, in bytes.
+# The largest single charge or rebate on a folio, by currency; `*` is for all others. A million yuan is more than
+# any line a hotel writes, banquets included, and catches a decimal point left out (1088.00 → 108800) at the large end;
+# where the unit of money is small the same sum has more digits. Above it a charge is split, or the setting raised:
+# GUIKE_MAX_LINE_AMOUNT=*=1000000,JPY=20000000
+GUIKE_MAX_LINE_AMOUNT: dict[str, int] = env.dict(
+    "GUIKE_MAX_LINE_AMOUNT",
+    cast={"value": int},
+    default={
+        "*": 1_000_000,
+        "JPY": 20_000_000,
+        "THB": 5_000_000,
+        "KRW": 200_000_000,
+        "IDR": 2_500_000_000,
+        "VND": 4_000_000_000,
+    },
+)
 GUIKE_IMPORT_MAX_BYTES: int = env.int("GUIKE_IMPORT_MAX_BYTES", default=100 * 1024 * 1024)
 
 structlog.configure(

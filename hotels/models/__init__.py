@@ -3,6 +3,7 @@
 from hotels.models.access import Role, StaffAssignment, User
 from hotels.models.api import ApiRequest
 from hotels.models.audit import AuditEntry
+from hotels.models.draft import Draft
 from hotels.models.organisation import (
     BilingualName,
     Brand,
@@ -12,6 +13,7 @@ from hotels.models.organisation import (
     Property,
     RoomType,
 )
+from hotels.models.presence import Presence
 
 __all__ = [
     "ApiRequest",
@@ -19,8 +21,10 @@ __all__ = [
     "BilingualName",
     "Brand",
     "Department",
+    "Draft",
     "ExchangeRate",
     "HotelGroup",
+    "Presence",
     "Property",
     "Role",
     "RoomType",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
@@ -18,6 +20,9 @@ from hotels.models import ApiRequest, User
 # How long a client may repeat a request and get the first answer.
 ANSWERS_KEPT = dt.timedelta(days=30)
 _BATCH = 5000
+
+# A form's effect: the primary key of what it made, or nothing.
+Made = TypeVar("Made", bound="int | None")
 
 
 class IdempotencyKeyReused(Exception):
@@ -71,6 +76,44 @@ def answer_once(
     stored.body = answer.body
     stored.save(update_fields=["status", "body"])
     return answer
+
+
+def perform_once(
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    key: uuid.UUID | None,
+    operation: str,
+    data: Any,
+    perform: Callable[[], Made],
+) -> Made:
+    """Carry out what a form asks for once for each opening of the form, however often it is sent.
+
+    Args:
+        actor: Who sends the form; without one, or without a key, nothing is remembered.
+        now: Aware instant.
+        key: The key of this opening of the form.
+        operation: What is done, and to which record.
+        data: What the form says, JSON-ready; only its hash is kept.
+        perform: The effect; runs inside this transaction and returns the primary key of what it made, if anything.
+
+    Returns:
+        What `perform` returned the first time.
+
+    Raises:
+        IdempotencyKeyReused: The form was sent before with other content.
+    """
+    if actor is None or key is None:
+        return perform()
+    answer = answer_once(
+        actor=actor,
+        now=now,
+        key=str(key),
+        operation=operation,
+        data=data,
+        perform=lambda: Answer(status=HTTPStatus.OK, body={"made": perform()}),
+    )
+    return cast("Made", answer.body["made"])
 
 
 def delete_old_answers(*, now: dt.datetime) -> int:

@@ -133,7 +133,11 @@ class FolioLineWriteSerializer(StrictSerializer):
     reference = serializers.CharField(max_length=40, help_text="The line's number in your system; unique on the folio.")
     business_date = serializers.DateField()
     category = serializers.ChoiceField(choices=[str(value) for value in RevenueCategory.values])
-    net_amount = serializers.DecimalField(max_digits=14, decimal_places=2, help_text="Tax excluded; negative: rebate.")
+    net_amount = serializers.DecimalField(
+        max_digits=14,
+        decimal_places=2,
+        help_text="Tax excluded; negative: rebate. A charge above the installation's limit is refused.",
+    )
     tax_amount = serializers.DecimalField(max_digits=14, decimal_places=2, required=False)
     description = serializers.CharField(max_length=120, required=False, allow_blank=True)
     is_eligible = serializers.BooleanField(required=False, help_text="Whether it may earn points; default true.")

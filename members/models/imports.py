@@ -38,6 +38,8 @@ class ImportBatch(models.Model):
         APPLIED = "applied", _("applied")
         CANCELED = "canceled", _("canceled")
         FAILED = "failed", _("failed")
+        UNDOING = "undoing", _("being undone")
+        UNDONE = "undone", _("undone")
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     property = models.ForeignKey(Property, models.PROTECT, related_name="import_batches", verbose_name=_("property"))
@@ -64,6 +66,13 @@ class ImportBatch(models.Model):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    # Rows taken back, and rows kept because their guest was changed or used since.
+    undone_count = models.PositiveIntegerField(_("taken back"), default=0)
+    kept_count = models.PositiveIntegerField(_("kept"), default=0)
+    undone_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("undone by")
+    )
+    undone_at = models.DateTimeField(_("undone at"), null=True, blank=True)
     claimed_until = models.DateTimeField(null=True, editable=False)
 
     objects = ImportBatchQuerySet.as_manager()
@@ -74,7 +83,17 @@ class ImportBatch(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(
-                    status__in=["uploaded", "checking", "checked", "applying", "applied", "canceled", "failed"]
+                    status__in=[
+                        "uploaded",
+                        "checking",
+                        "checked",
+                        "applying",
+                        "applied",
+                        "canceled",
+                        "failed",
+                        "undoing",
+                        "undone",
+                    ]
                 ),
                 name="members_importbatch_status_known",
             ),
@@ -96,6 +115,13 @@ class ImportRow(models.Model):
         UNCHANGED = "unchanged", _("unchanged")
         ERROR = "error", _("wrong")
 
+    class Kept(models.TextChoices):
+        """Why a row cannot be taken back any more."""
+
+        CHANGED = "changed", _("the profile was changed after the import")
+        USED = "used", _("the guest has stays, a membership or notes since")
+        GONE = "gone", _("the guest does not exist any more")
+
     batch = models.ForeignKey(ImportBatch, models.CASCADE, related_name="rows", verbose_name=_("import"))
     row_number = models.PositiveIntegerField(_("row"))
     # The cells as they stood in the file, so that a wrong row can be given back. Personal data:
@@ -108,6 +134,13 @@ class ImportRow(models.Model):
         Guest, models.SET_NULL, null=True, blank=True, related_name="import_rows", verbose_name=_("guest")
     )
     applied_at = models.DateTimeField(_("applied at"), null=True, blank=True)
+    # What applying did to the guest (`members.services.imports.undo`); encrypted, and gone after a day.
+    trace = models.BinaryField(null=True, editable=False)
+    # The guest's version after the row; another one now means that somebody changed the profile since.
+    guest_version = models.PositiveIntegerField(null=True, editable=False)
+    undone_at = models.DateTimeField(_("undone at"), null=True, blank=True)
+    # Why undoing the import left this row's guest alone.
+    kept_reason = models.CharField(max_length=10, choices=Kept, blank=True)
 
     class Meta:
         verbose_name = _("imported row")
@@ -118,9 +151,17 @@ class ImportRow(models.Model):
                 condition=Q(action__in=["create", "update", "unchanged", "error"]),
                 name="members_importrow_action_known",
             ),
+            models.CheckConstraint(
+                condition=Q(kept_reason__in=["", "changed", "used", "gone"]), name="members_importrow_kept_known"
+            ),
         ]
         indexes = [
-            models.Index(fields=["batch", "row_number"], condition=Q(applied_at=None), name="members_importrow_waiting")
+            models.Index(
+                fields=["batch", "row_number"], condition=Q(applied_at=None), name="members_importrow_waiting"
+            ),
+            models.Index(
+                fields=["batch", "guest"], condition=Q(trace__isnull=False), name="members_importrow_undoable"
+            ),
         ]
 
     def __str__(self) -> str:

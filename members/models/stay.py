@@ -151,6 +151,9 @@ class Stay(Visit):
     reservation = models.OneToOneField(
         Reservation, models.PROTECT, null=True, blank=True, related_name="stay", verbose_name=_("reservation")
     )
+    # What the stay changed on its reservation, as it was before, so that voiding restores it:
+    # {"status": …, "status_date": …}; None if it changed nothing.
+    reservation_before = models.JSONField(null=True, editable=False)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.CHECKED_OUT)
     # Sum of the folio lines, tax excluded, kept by the services that write lines.
     net_total = models.DecimalField(_("net total"), max_digits=14, decimal_places=2, default=0)

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 import python_calamine
 from django.utils.translation import gettext_lazy as _
 
+from members.rules import biff
 from members.rules.headers import HEADER_SEARCH_ROWS, find_header_row
 
 if TYPE_CHECKING:
@@ -143,8 +144,7 @@ def _open(file: IO[bytes], head: bytes) -> tuple[str, Iterator[list[Cell]]]:
         file.seek(0)
         return "xlsx", _read_workbook(file)
     if head.startswith(_OLE):
-        if _ENCRYPTED_PACKAGE in file.read():
-            raise _encrypted()
+        _check_old_workbook(file.read())
         file.seek(0)
         return "xls", _read_workbook(file)
     if _WEB_PAGE.match(head):
@@ -167,6 +167,27 @@ def _damaged() -> SheetError:
     return SheetError(
         code="damaged",
         message=_("The workbook is damaged. Open it in Excel or WPS, save it again and upload the new file."),
+    )
+
+
+def _check_old_workbook(data: bytes) -> None:
+    """Refuse what is locked, or would be laid out beyond measure, before the reader sees it."""
+    if _ENCRYPTED_PACKAGE in data:
+        raise _encrypted()
+    try:
+        stream = biff.workbook_stream(data)
+    except biff.NotReadable as error:
+        raise _damaged() from error
+    if biff.is_locked(stream):
+        raise _encrypted()
+    if biff.spanned_cells(stream) > MAX_SPANNED_CELLS:
+        raise _too_large()
+
+
+def _too_large() -> SheetError:
+    return SheetError(
+        code="unpacks_too_large",
+        message=_("The workbook unpacks to more than can be read. Split it, or save it as CSV."),
     )
 
 
@@ -194,10 +215,7 @@ def _unpacked_size(file: IO[bytes], entry: zipfile.ZipInfo, *, limit: int) -> in
 
     On the way, the addresses of a worksheet's cells tell how large a rectangle it spans.
     """
-    too_large = SheetError(
-        code="unpacks_too_large",
-        message=_("The workbook unpacks to more than can be read. Split it, or save it as CSV."),
-    )
+    too_large = _too_large()
     if entry.file_size > limit:
         raise too_large
     file.seek(entry.header_offset)

@@ -222,6 +222,38 @@ def current_visit(guest: Guest, today: dt.date) -> CurrentVisit | None:
     )
 
 
+def bookings_of_stay(
+    *, guest: Guest, place: Property, arrival_date: dt.date, departure_date: dt.date, room_number: str = ""
+) -> list[Reservation]:
+    """The open bookings that a stay just ended may belong to; one query.
+
+    A booking whose guest is in house need only share a night with the stay, for guests leave early and
+    extend. One that is still due must hold all of it. Of several, those of the room decide.
+
+    Args:
+        guest: Whose stay it is.
+        place: Where.
+        arrival_date: First night, local to the property.
+        departure_date: Day of departure.
+        room_number: Where they slept; empty if not said.
+    """
+    in_house = Q(
+        status=Reservation.Status.IN_HOUSE,
+        arrival_date__lt=max(departure_date, arrival_date + dt.timedelta(days=1)),
+        departure_date__gt=arrival_date,
+    )
+    due = Q(status=Reservation.Status.RESERVED, arrival_date__lte=arrival_date, departure_date__gte=departure_date) & Q(
+        departure_date__gt=arrival_date
+    )
+    bookings = list(
+        Reservation.objects.filter(in_house | due, guest=guest, property=place, stay=None).order_by(
+            "arrival_date", "room_number", "pk"
+        )
+    )
+    of_room = [booking for booking in bookings if room_number and booking.room_number == room_number]
+    return of_room or bookings
+
+
 def guest_profile(guest: Guest, user: User, place: Property, today: dt.date) -> dict[str, Any]:
     """Everything `members` shows on the guest card, in seven queries.
 

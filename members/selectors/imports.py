@@ -12,7 +12,16 @@ from hotels.resources import neutralize
 from members.models import ImportBatch, ImportRow
 from members.rules.headers import FIELDS
 from members.rules.sheets import as_text
-from members.services.imports import LEASE, RUNNING_STATUSES, mask_cell, read_cells
+from members.services.imports import (
+    LEASE,
+    RUNNING_STATUSES,
+    UNDO_WITHIN,
+    ImportRefused,
+    check_undo,
+    mask_cell,
+    preview_undo,
+    read_cells,
+)
 
 # A worker takes a batch within a moment; after this long something is wrong with it.
 WORKER_PATIENCE = dt.timedelta(seconds=10)
@@ -137,3 +146,18 @@ def sample_rows(batch: ImportBatch, *, limit: int = 5) -> list[SampleRow]:
         shown = [mask_cell(cells[position]) if position < len(cells) else "" for position in positions]
         samples.append(SampleRow(row.row_number, row.action, row.get_action_display(), shown))
     return samples
+
+
+def undo_deadline(batch: ImportBatch, now: dt.datetime) -> dt.datetime | None:
+    """Until when the import can be undone; None if it cannot be."""
+    try:
+        check_undo(batch, now=now)
+    except ImportRefused:
+        return None
+    return batch.finished_at + UNDO_WITHIN if batch.finished_at and preview_undo(batch).total else None
+
+
+def kept_rows(batch: ImportBatch, *, limit: int) -> list[ImportRow]:
+    """Rows that the undo left alone, with their guests and the reason; one query."""
+    rows = batch.rows.exclude(kept_reason="").select_related("guest").order_by("row_number")
+    return list(rows[:limit])

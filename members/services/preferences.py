@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, User
 from hotels.services.audit import record_audit
-from members.models import Guest, GuestTag, Preference, Tag
+from hotels.services.idempotency import IdempotencyKeyReused, perform_once
+from members.models import Guest, Preference, Tag
 from members.rules.identity import clean_text
 
 ALWAYS_ALERT = frozenset({Preference.Category.ALLERGY, Preference.Category.MEDICAL})
@@ -37,6 +39,17 @@ class PreferenceError(Exception):
         return str(self.template)
 
 
+class NoteConflict(Exception):
+    """The form was sent before with other content."""
+
+    code = "note_conflict"
+
+    @property
+    def message(self) -> str:
+        """A sentence for the person at the desk."""
+        return str(_("This form was sent before with other content; open a new one."))
+
+
 class NoteNotFound(Exception):
     """The guest, the preference or the tag does not exist (any more)."""
 
@@ -59,6 +72,7 @@ def add_preference(
     severity: str | None = None,
     source: str,
     place: Property | None,
+    key: uuid.UUID | None = None,
 ) -> Preference:
     """Note a preference; the same note again changes only its severity and source.
 
@@ -71,9 +85,11 @@ def add_preference(
         severity: Value of `Preference.Severity`; a wish if not stated.
         source: Where it was learned, such as `desk` or `survey`.
         place: Where it was noted.
+        key: Of the form; sending it again changes nothing, even if the note was taken back meanwhile.
 
     Raises:
-        NoteNotFound: there is no such guest.
+        NoteNotFound: there is no such guest, or what the key noted was taken back.
+        NoteConflict: the key noted something else.
         PreferenceError: `category_unknown`, `severity_unknown`, `text_missing` or `text_too_long`.
     """
     text = " ".join(clean_text(text).split())
@@ -87,7 +103,35 @@ def add_preference(
         raise PreferenceError(code="text_too_long", field="text", message=_("At most 200 characters."))
     if category in ALWAYS_ALERT:
         severity = Preference.Severity.ALERT
-    severity = severity or Preference.Severity.WISH
+    facts = {"category": category, "text": text, "severity": severity or Preference.Severity.WISH}
+    try:
+        preference_id = perform_once(
+            actor=actor,
+            now=now,
+            key=key,
+            operation=f"preference.add {guest_id}",
+            data=facts,
+            perform=lambda: _note(guest_id, actor=actor, now=now, source=source, place=place, **facts),
+        )
+    except IdempotencyKeyReused as error:
+        raise NoteConflict from error
+    preference = Preference.objects.filter(pk=preference_id).first()
+    if preference is None:
+        raise NoteNotFound
+    return preference
+
+
+def _note(
+    guest_id: int,
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    category: str,
+    text: str,
+    severity: str,
+    source: str,
+    place: Property | None,
+) -> int:
     guest = _guest(guest_id)
     preference, created = guest.preferences.get_or_create(
         category=category,
@@ -97,7 +141,7 @@ def add_preference(
     before = None
     if not created:
         if (preference.severity, preference.source) == (severity, source):
-            return preference
+            return preference.pk
         before = _facts(preference)
         preference.severity, preference.source, preference.updated_at = severity, source, now
         preference.save(update_fields=["severity", "source", "updated_at"])
@@ -111,7 +155,7 @@ def add_preference(
         before=before,
         after=_facts(preference),
     )
-    return preference
+    return preference.pk
 
 
 @transaction.atomic
@@ -148,17 +192,48 @@ def remove_preference(
 
 
 @transaction.atomic
-def add_tag(*, actor: User | None, now: dt.datetime, guest_id: int, tag_id: int, place: Property | None) -> GuestTag:
+def add_tag(
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    guest_id: int,
+    tag_id: int,
+    place: Property | None,
+    key: uuid.UUID | None = None,
+) -> None:
     """Put a tag on a guest; a tag that is there already stays as it is.
+
+    Args:
+        actor: Who tags; None for the system.
+        now: Aware instant.
+        guest_id: The guest.
+        tag_id: The tag.
+        place: Where it happened.
+        key: Of the form; sending it again changes nothing, even if the tag was taken off meanwhile.
 
     Raises:
         NoteNotFound: there is no such guest or tag.
+        NoteConflict: the key put another tag.
     """
+    try:
+        perform_once(
+            actor=actor,
+            now=now,
+            key=key,
+            operation=f"tag.add {guest_id}",
+            data=tag_id,
+            perform=lambda: _tag(guest_id, tag_id, actor=actor, now=now, place=place),
+        )
+    except IdempotencyKeyReused as error:
+        raise NoteConflict from error
+
+
+def _tag(guest_id: int, tag_id: int, *, actor: User | None, now: dt.datetime, place: Property | None) -> None:
     guest = _guest(guest_id)
     tag = Tag.objects.filter(pk=tag_id).first()
     if tag is None:
         raise NoteNotFound
-    guest_tag, created = guest.guest_tags.get_or_create(tag=tag, defaults={"created_by": actor})
+    _guest_tag, created = guest.guest_tags.get_or_create(tag=tag, defaults={"created_by": actor})
     if created:
         record_audit(
             actor=actor,
@@ -169,7 +244,6 @@ def add_tag(*, actor: User | None, now: dt.datetime, guest_id: int, tag_id: int,
             place=place,
             after={"tag": tag.code},
         )
-    return guest_tag
 
 
 @transaction.atomic

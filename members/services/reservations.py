@@ -8,7 +8,7 @@ known stays when a later message of the source names none.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum
@@ -218,6 +218,88 @@ def store_reservation(*, actor: User | None, now: dt.datetime, row: ReservationI
     if result.outcome is Outcome.REFUSED:
         raise IllegalTransition(result.reservation_id)
     return Reservation.objects.get(pk=result.reservation_id)
+
+
+@transaction.atomic
+def move_reservation(
+    *, actor: User | None, now: dt.datetime, reservation_id: int, status: str, status_date: dt.date
+) -> dict[str, str | None] | None:
+    """Bring a reservation to where its guest is: in house, or checked out.
+
+    Args:
+        actor: Who acts.
+        now: Aware instant.
+        reservation_id: The reservation.
+        status: Value of `Reservation.Status`.
+        status_date: Since when, local to the property.
+
+    Returns:
+        What `restore_reservation` needs to take it back; None if the reservation stood there already.
+
+    Raises:
+        IllegalTransition: It cannot come there from its status.
+    """
+    reservation = _locked(reservation_id)
+    if reservation.status == status:
+        return None
+    if status not in TRANSITIONS[reservation.status]:
+        raise IllegalTransition(reservation.pk)
+    before = _standing(reservation)
+    reservation.status, reservation.status_date = Status(status), status_date
+    _save_standing(reservation, actor=actor, now=now, action=f"reservation.{status}", before=before)
+    return before
+
+
+@transaction.atomic
+def restore_reservation(
+    *, actor: User | None, now: dt.datetime, reservation_id: int, standing: Mapping[str, str | None], reason: str
+) -> None:
+    """Put a reservation back to where it stood before `move_reservation`.
+
+    This takes back what did not happen, so it is no transition. A reservation that its source has moved
+    on meanwhile stays as it is.
+    """
+    reservation = _locked(reservation_id)
+    if reservation.status not in {Status.CHECKED_OUT, Status.IN_HOUSE}:
+        return
+    before = _standing(reservation)
+    since = standing["status_date"]
+    reservation.status = Status(standing["status"] or "")
+    reservation.status_date = dt.date.fromisoformat(since) if since else None
+    _save_standing(reservation, actor=actor, now=now, action="reservation.restored", before=before, reason=reason)
+
+
+def _locked(reservation_id: int) -> Reservation:
+    reservations = Reservation.objects.select_for_update(no_key=True, of=("self",)).select_related("property")
+    return reservations.get(pk=reservation_id)
+
+
+def _standing(reservation: Reservation) -> dict[str, str | None]:
+    since = reservation.status_date
+    return {"status": reservation.status, "status_date": since.isoformat() if since else None}
+
+
+def _save_standing(
+    reservation: Reservation,
+    *,
+    actor: User | None,
+    now: dt.datetime,
+    action: str,
+    before: dict[str, str | None],
+    reason: str = "",
+) -> None:
+    reservation.save(update_fields=["status", "status_date", "updated_at"])
+    record_audit(
+        actor=actor,
+        now=now,
+        action=action,
+        target=reservation,
+        label=str(reservation),
+        place=reservation.property,
+        before=before,
+        after=_standing(reservation),
+        reason=reason,
+    )
 
 
 def _columns(rows: Sequence[ReservationInput]) -> list[list[object]]:

@@ -13,7 +13,7 @@ from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hotels.models import Property, User
 from hotels.views import staff_required
@@ -57,9 +57,10 @@ def _row_of_hit(hit: Any, today: dt.date) -> DeskRow:
     )
 
 
-def _queue(request: HttpRequest, place: Property, today: dt.date, *, rows_only: bool = False) -> dict[str, Any]:
+def _queue(
+    request: HttpRequest, place: Property, today: dt.date, *, query: str = "", rows_only: bool = False
+) -> dict[str, Any]:
     """Context of the list: the hits of a query, or today's guests of a section."""
-    query = request.GET.get("q", "").strip()[:80]
     section = request.GET.get("section", "all")
     section = section if section in SECTIONS else "all"
     context: dict[str, Any] = {"q": query, "section": section, "today": today, "has_queue": True}
@@ -126,12 +127,28 @@ def _shows_desk(request: HttpRequest) -> bool:
 @staff_required("members.use_desk")
 def desk(request: HttpRequest) -> HttpResponse:
     """The list of guests, with an empty card beside it."""
+    return _desk(request)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("members.use_desk")
+def search(request: HttpRequest) -> HttpResponse:
+    """The desk with the hits of a query.
+
+    The query comes by POST and nowhere else: it is often a phone number, and an address ends up in the
+    browser's history and in the logs of every proxy on the way.
+    """
+    return _desk(request, request.POST.get("q", "").strip()[:80])
+
+
+def _desk(request: HttpRequest, query: str = "") -> HttpResponse:
     place = place_of(request)
     today = place.local_date(timezone.now())
     target = request.headers.get("HX-Target")
     if target == "queue":
-        return render(request, f"{TEMPLATE}#rows", _queue(request, place, today, rows_only=True))
-    context = _queue(request, place, today)
+        return render(request, f"{TEMPLATE}#rows", _queue(request, place, today, query=query, rows_only=True))
+    context = _queue(request, place, today, query=query)
     return render(request, f"{TEMPLATE}#queue_list" if target == "queue-list" else TEMPLATE, context)
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -27,25 +27,31 @@ from hotels.selectors import current_property, visible_properties
 from hotels.services.audit import record_audit
 from hotels.views import staff_required
 from members import tasks
+from members.forms import DeskForm
 from members.models import ImportBatch
 from members.rules.headers import FIELDS, NOT_IMPORTED, recognize
 from members.rules.sheets import MAX_ROWS, SheetError, column_letters
-from members.selectors.imports import progress_of, sample_rows, wrong_rows, wrong_rows_table
+from members.selectors.imports import kept_rows, progress_of, sample_rows, undo_deadline, wrong_rows, wrong_rows_table
 from members.services.imports import (
+    RUNNING_STATUSES,
     SMALL_ROWS,
     ColumnsWrong,
     ImportRefused,
     approve_import,
     cancel_import,
+    check_undo,
     choose_columns,
+    preview_undo,
     run_import,
     start_import,
+    undo_import,
 )
-from members.views.sheets import staff_user
+from members.views.sheets import in_dialog, render_sheet, staff_user
 
 PERMISSION = "members.import_guests"
 PAGE_SIZE = 20
 WRONG_ROWS_SHOWN = 50
+KEPT_ROWS_SHOWN = 50
 # What a form adds around its file.
 FORM_OVERHEAD_BYTES = 64 * 1024
 
@@ -183,7 +189,7 @@ def _detail(
             .order_by("-pk")
             .first()
         )
-    elif batch.status in {Status.CHECKING, Status.APPLYING}:
+    elif batch.status in RUNNING_STATUSES:
         context |= {"part": "progress", "step": 3 if batch.status == Status.CHECKING else 4}
         context["progress"] = progress_of(batch, timezone.now())
     else:
@@ -198,6 +204,8 @@ def _detail(
             "left_count": batch.row_count - batch.done_count,
             "chosen_headers": [batch.headers[int(index)] for index in sorted(batch.mapping, key=int)],
             "samples": sample_rows(batch) if batch.status == Status.CHECKED else [],
+            "undo_until": undo_deadline(batch, timezone.now()),
+            "kept_rows": kept_rows(batch, limit=KEPT_ROWS_SHOWN) if batch.kept_count else [],
         }
     return render(request, "members/imports/detail.html", context, status=status)
 
@@ -275,6 +283,31 @@ def import_cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required(PERMISSION)
+def import_undo(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Ask, naming what would be taken back, and take a whole import back."""
+    batch = _batch_or_404(request, public_id)
+    form = DeskForm(request.POST or None)
+    try:
+        if request.method == "POST":
+            undo_import(actor=staff_user(request), now=timezone.now(), batch_id=batch.pk)
+            _run(batch)
+        else:
+            check_undo(batch, now=timezone.now())
+    except ImportRefused as error:
+        messages.error(request, error.message)
+    else:
+        if request.method != "POST":
+            context = {"form": form, "batch": batch, "preview": preview_undo(batch)}
+            return render_sheet(request, "members/imports/undo.html", context)
+    if in_dialog(request):
+        target = reverse("members:import_detail", args=[batch.public_id])
+        return HttpResponse(status=204, headers={"HX-Redirect": target})
+    return redirect("members:import_detail", batch.public_id)
+
+
+@never_cache
 @require_safe
 @staff_required(PERMISSION)
 def import_progress(request: HttpRequest, public_id: UUID) -> HttpResponse:
@@ -282,7 +315,7 @@ def import_progress(request: HttpRequest, public_id: UUID) -> HttpResponse:
     batch = _batch_or_404(request, public_id)
     if request.headers.get("HX-Request") != "true":
         return redirect("members:import_detail", batch.public_id)
-    if batch.status not in {Status.CHECKING, Status.APPLYING}:
+    if batch.status not in RUNNING_STATUSES:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     context = {"batch": batch, "progress": progress_of(batch, timezone.now())}
     return render(request, "members/imports/progress.html", context)
@@ -337,6 +370,7 @@ urlpatterns = [
     path("imports/<uuid:public_id>/columns/", import_columns, name="import_columns"),
     path("imports/<uuid:public_id>/apply/", import_apply, name="import_apply"),
     path("imports/<uuid:public_id>/cancel/", import_cancel, name="import_cancel"),
+    path("imports/<uuid:public_id>/undo/", import_undo, name="import_undo"),
     path("imports/<uuid:public_id>/progress/", import_progress, name="import_progress"),
     path("imports/<uuid:public_id>/errors.csv", import_errors, {"suffix": "csv"}, name="import_errors_csv"),
     path("imports/<uuid:public_id>/errors.xlsx", import_errors, {"suffix": "xlsx"}, name="import_errors_xlsx"),

@@ -42,9 +42,14 @@ def add_preference(request: HttpRequest, public_id: UUID) -> HttpResponse:
                 severity=data["severity"],
                 source=SOURCE,
                 place=place_of(request),
+                key=form.key,
             )
         except preferences.PreferenceError as error:
             form.add_errors({error.field: error.message})
+        except preferences.NoteConflict as error:
+            form.add_error(None, error.message)
+        except preferences.NoteNotFound as error:
+            return refuse_on_card(request, guest, error.message)
         else:
             undo = reverse("members:remove_preference", args=[guest.public_id, preference.pk])
             return back_to_card(request, guest, _("Noted: %(text)s") % {"text": preference.text}, undo=f"{undo}?undo=1")
@@ -111,11 +116,20 @@ def add_tag(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = TagForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         tag: Tag = form.cleaned_data["tag"]
-        preferences.add_tag(
-            actor=staff_user(request), now=timezone.now(), guest_id=guest.pk, tag_id=tag.pk, place=place_of(request)
-        )
-        undo = reverse("members:remove_tag", args=[guest.public_id, tag.code])
-        return back_to_card(request, guest, _("Tagged: %(tag)s") % {"tag": tag.local_name}, undo=f"{undo}?undo=1")
+        try:
+            preferences.add_tag(
+                actor=staff_user(request),
+                now=timezone.now(),
+                guest_id=guest.pk,
+                tag_id=tag.pk,
+                place=place_of(request),
+                key=form.key,
+            )
+        except preferences.NoteConflict as error:
+            form.add_error(None, error.message)
+        else:
+            undo = reverse("members:remove_tag", args=[guest.public_id, tag.code])
+            return back_to_card(request, guest, _("Tagged: %(tag)s") % {"tag": tag.local_name}, undo=f"{undo}?undo=1")
     return render_sheet(request, "members/tag.html", {"form": form, "guest": guest})
 
 

@@ -59,7 +59,7 @@
       search();
       // A fast typist presses Enter before the answer is there: open the first hit when it comes.
       if (waiting) openWhenAnswered = true;
-      else if (!openCursor() && box.value) box.form.requestSubmit();
+      else if (!openCursor() && box.value) htmx.trigger(box, "desk:search");
     } else if (event.key === "Escape") {
       event.preventDefault();
       openWhenAnswered = false;

@@ -284,3 +284,18 @@ def test_a_body_of_endless_nesting_is_the_clients_mistake(client):
     )
 
     assert (response.status_code, response.json()["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize("field", ["net_amount", "tax_amount"])
+@pytest.mark.parametrize("amount", ["1000000.01", "-1000000.01"])
+def test_a_charge_above_the_limit_is_refused_and_named(client, place, field, amount):
+    body = stay_body(place)
+    body["lines"][1][field] = amount
+
+    response = post(client, body)
+
+    assert response.status_code == 400
+    (problem,) = response.json()["errors"]["lines"]
+    assert problem["message"].startswith("明细 2")
+    assert "1,000,000.00" in problem["message"]
+    assert not Stay.objects.exists()

@@ -17,6 +17,8 @@ OUR_APPS = ("hotels", "members", "loyalty", "feedback", "campaigns")
 WITHOUT_ADMIN = {
     "hotels.StaffAssignment": "rows inside the user's page",
     "hotels.ApiRequest": "answers kept for retries of API clients; a job deletes them, nobody reads them",
+    "hotels.Draft": "what a user has typed and not sent; nobody else may read it, a job deletes it",
+    "hotels.Presence": "who has a record open this minute; shown on the record, deleted within hours",
     "members.GuestIdentity": "masked rows inside the guest's page",
     "members.Preference": "rows inside the guest's page",
     "members.GuestTag": "rows inside the guest's page",

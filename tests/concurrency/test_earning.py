@@ -12,7 +12,8 @@ from loyalty.services import ledger
 from loyalty.services.ledger import InsufficientPoints
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import cancel_redemption, redeem_reward
-from members.services.stays import FolioLineInput, add_folio_lines, claim_stay, post_stay, void_stay
+from members.models import Reservation, Stay
+from members.services.stays import FolioLineInput, StayInputError, add_folio_lines, claim_stay, post_stay, void_stay
 from tests.factories import NOW, make_guest, make_programme, make_property, make_reward
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,7 +56,7 @@ def line(reference, amount):
     return FolioLineInput(reference, ARRIVAL, "room", Decimal(amount))
 
 
-def post(place, guest_id, number="1", amount="1000.00"):
+def post(place, guest_id, number="1", amount="1000.00", reservation=None):
     return post_stay(
         actor=None,
         now=NOW,
@@ -67,6 +68,7 @@ def post(place, guest_id, number="1", amount="1000.00"):
         departure_date=DEPARTURE,
         lines=[line("1", amount)],
         currency="CNY",
+        reservation=reservation,
     )
 
 
@@ -91,6 +93,25 @@ def test_ten_stays_of_one_member_at_once_all_count_and_move_up_once(place, membe
     assert list(TierChange.objects.order_by("pk").values_list("to_tier__code", flat=True)) == ["silver", "gold"]
     # Five at 1, then silver, which pays 1 as well: the tenth stay reaches gold and is the last.
     assert available(membership) == 10000
+
+
+def test_of_two_desks_that_post_one_booking_at_once_one_does(place, membership):
+    booking = Reservation.objects.create(
+        property=place,
+        guest_id=membership.guest_id,
+        source_system="pms",
+        source_reference="R1",
+        arrival_date=ARRIVAL,
+        departure_date=DEPARTURE,
+        status="in_house",
+        currency="CNY",
+    )
+
+    outcomes = at_once(6, lambda index: post(place, membership.guest_id, str(index), reservation=booking))
+
+    assert sum(isinstance(outcome, StayInputError) for outcome in outcomes) == 5
+    assert Stay.objects.get().reservation == booking
+    assert available(membership) == 1000
 
 
 def test_late_charges_and_a_void_at_once_leave_nothing(place, membership):

@@ -5,6 +5,7 @@ import re
 import uuid
 
 import pytest
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -258,3 +259,79 @@ def test_the_list_costs_the_same_for_one_and_thirty(client, agent, place):
         counts.append(len(captured))
 
     assert counts[0] == counts[1]
+
+
+# Twice the same form
+
+
+def pressed_twice(client, address, data):
+    """What the reader is told after each press."""
+    return [
+        [(message.level_tag, str(message)) for message in get_messages(client.post(address, data).wsgi_request)]
+        for _ in range(2)
+    ]
+
+
+def test_a_note_sent_twice_is_one_note(client, agent, place):
+    ticket = log(place, agent)
+    data = {"request_key": str(uuid.uuid4()), "text": "已致电客人"}
+
+    pressed_twice(client, reverse("feedback:note", args=[ticket.public_id]), data)
+
+    assert ticket.events.filter(kind="note").count() == 1
+    assert AuditEntry.objects.filter(action="ticket.noted").count() == 1
+
+
+def test_the_same_words_from_two_openings_of_the_form_are_two_notes(client, agent, place):
+    ticket = log(place, agent)
+
+    for _ in range(2):
+        data = {"request_key": str(uuid.uuid4()), "text": "已致电客人"}
+        client.post(reverse("feedback:note", args=[ticket.public_id]), data)
+
+    assert ticket.events.filter(kind="note").count() == 2
+
+
+def test_a_note_under_a_used_key_with_other_words_is_refused_and_kept_in_the_form(client, agent, place):
+    ticket, key = log(place, agent), str(uuid.uuid4())
+    address = reverse("feedback:note", args=[ticket.public_id])
+    client.post(address, {"request_key": key, "text": "第一次"})
+
+    answer = client.post(address, {"request_key": key, "text": "第二次"})
+
+    assert answer.status_code == 422
+    assert "第二次" in answer.content.decode()
+    assert "已用其他内容提交过" in answer.content.decode()
+    assert ticket.events.filter(kind="note").count() == 1
+
+
+def test_closing_twice_by_one_form_is_one_closing_without_a_complaint(client, agent, place):
+    ticket = log(place, agent)
+    data = {"request_key": str(uuid.uuid4()), "resolution": "换房"}
+
+    told = pressed_twice(client, reverse("feedback:close", args=[ticket.public_id]), data)
+
+    assert ticket.events.filter(kind="closed").count() == 1
+    assert {level for messages in told for level, _text in messages} == {"success"}
+
+
+def test_reopening_twice_by_one_form_is_one_reopening_without_a_complaint(client, agent, place):
+    ticket = log(place, agent)
+    services.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk)
+    data = {"request_key": str(uuid.uuid4())}
+
+    told = pressed_twice(client, reverse("feedback:reopen", args=[ticket.public_id]), data)
+
+    assert ticket.events.filter(kind="reopened").count() == 1
+    assert {level for messages in told for level, _text in messages} == {"success"}
+
+
+def test_a_late_repeat_of_a_closing_does_not_close_what_was_reopened(client, agent, place):
+    ticket, key = log(place, agent), uuid.uuid4()
+    services.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key)
+    services.reopen_ticket(actor=agent, now=NOW, ticket_id=ticket.pk)
+
+    services.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key)
+
+    ticket.refresh_from_db()
+    assert ticket.status == Ticket.Status.OPEN

@@ -33,7 +33,8 @@ def test_answers_are_forgotten_after_thirty_days_in_batches(monkeypatch):
 
 def test_every_task_of_the_schedule_exists():
     # From the migrations: tests with transactions of their own empty the tables.
-    made = [import_module(f"config.migrations.{name}").TASKS for name in ("0001_periodic_tasks", "0002_daily_tasks")]
+    migrations = ("0001_periodic_tasks", "0002_daily_tasks", "0003_draft_tasks")
+    made = [import_module(f"config.migrations.{name}").TASKS for name in migrations]
     app.loader.import_default_modules()
 
     assert {facts[0] for tasks in made for facts in tasks.values()} <= set(app.tasks)

@@ -191,6 +191,15 @@ def test_a_wrong_row_does_not_block_a_right_one(tmp_path):
     assert Stay.objects.get().source_reference == "2"
 
 
+def test_a_booking_dearer_than_one_charge_may_be_is_left_out_with_the_reason(tmp_path):
+    path = write(tmp_path / "b.csv", {"adr": "400000"}, {})
+
+    with pytest.raises(CommandError, match="1 rows could not be read"):
+        ingest(path)
+
+    assert Stay.objects.get().source_reference == "2"
+
+
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x1f\x8bbroken", b"\xff\xfe\x00"])
 def test_a_file_that_is_no_such_file_is_refused(tmp_path, content):
     path = tmp_path / "b.csv"

@@ -3,16 +3,17 @@
 import datetime as dt
 import re
 import uuid
+from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from hotels.models import Role
+from hotels.models import AuditEntry, Property, Role
 from loyalty.models import Account, Membership, Posting, Redemption
 from loyalty.services.walk_ins import enrol_walk_in
-from members.models import Consent, Guest, Stay
+from members.models import Consent, Guest, Reservation, Stay
 from members.services.guests import IdentityTaken, create_guest
 from tests.factories import NOW, make_guest, make_member, make_programme, make_property, make_reward, make_staff
 
@@ -136,7 +137,10 @@ def test_somebody_else_with_the_number_is_not_the_same_form(place, programme):
 
 
 def test_the_number_searched_for_is_filled_in(client, receptionist):
-    html = client.get(f"{reverse('loyalty:enrol')}?q={PHONE}", headers=IN_DIALOG).content.decode()
+    answer = client.post(reverse("loyalty:enrol"), {"q": PHONE}, headers=IN_DIALOG)
+    html = answer.content.decode()
+
+    assert answer.status_code == 200
 
     assert re.search(rf'name="phone"[^>]*value="{PHONE}"|value="{PHONE}"[^>]*name="phone"', html)
 
@@ -228,6 +232,185 @@ def test_a_stay_of_a_guest_who_is_no_member_brings_nothing(client, receptionist,
 
     assert Stay.objects.count() == 1
     assert not Posting.objects.exists()
+
+
+# The largest amount
+
+
+@pytest.mark.parametrize(
+    ("currency", "largest", "over"),
+    [("CNY", "1000000.00", "1000000.01"), ("JPY", "20000000", "20000001"), ("CHF", "1000000", "99999999.99")],
+)
+def test_an_amount_above_the_limit_of_the_currency_is_refused_at_its_field(
+    client, receptionist, place, programme, currency, largest, over
+):
+    Property.objects.filter(pk=place.pk).update(currency=currency)
+    member = make_member(programme)
+
+    refused = client.post(url("post_stay", member.guest), stay(place, amount_food=over))
+    taken = client.post(url("post_stay", member.guest), stay(place, amount_food=largest))
+
+    html = refused.content.decode()
+    assert (refused.status_code, taken.status_code) == (422, 302)
+    assert 'id="id_amount_food_error"' in html
+    assert 'id="id_amount_room_error"' not in html
+    assert f"{Decimal(largest):,.2f}" in html
+    assert "检查小数点" in html
+    assert f'value="{over}"' in html
+
+
+def test_the_limit_is_a_setting(client, receptionist, place, programme, settings):
+    settings.GUIKE_MAX_LINE_AMOUNT = {"*": 50}
+    member = make_member(programme)
+
+    assert client.post(url("post_stay", member.guest), stay(place)).status_code == 422
+    assert not Stay.objects.exists()
+
+
+# The booking of a stay
+
+
+def book(place, guest, *, arrives=-2, leaves=0, number="R1", status="in_house", **facts):
+    today = place.local_date(timezone.now())
+    return Reservation.objects.create(
+        **{
+            "property": place,
+            "guest": guest,
+            "source_system": "pms",
+            "source_reference": number,
+            "arrival_date": today + dt.timedelta(days=arrives),
+            "departure_date": today + dt.timedelta(days=leaves),
+            "status": status,
+            "status_date": today + dt.timedelta(days=arrives),
+            "currency": "CNY",
+            "channel": "ctrip",
+            **facts,
+        }
+    )
+
+
+def standing(*bookings):
+    return [Reservation.objects.get(pk=booking.pk).status for booking in bookings]
+
+
+@pytest.mark.parametrize(
+    ("arrives", "leaves", "status"),
+    [
+        (-2, 0, "in_house"),
+        (-2, 3, "in_house"),  # leaves early
+        (-3, -1, "in_house"),  # stayed on
+        (-2, 0, "reserved"),  # nobody checked them in
+        (-3, 1, "reserved"),
+    ],
+)
+def test_a_stay_checks_its_booking_out(client, receptionist, place, programme, arrives, leaves, status):
+    member = make_member(programme)
+    booking = book(place, member.guest, arrives=arrives, leaves=leaves, status=status)
+
+    response = client.post(url("post_stay", member.guest), stay(place))
+
+    posted = Stay.objects.get()
+    assert (posted.reservation, posted.channel) == (booking, "ctrip")
+    assert standing(booking) == ["checked_out"]
+    assert AuditEntry.objects.filter(action="reservation.checked_out", before__status=status).count() == 1
+    assert "预订 R1 已办理退房" in client.get(response["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("arrives", "leaves", "status"),
+    [
+        (-9, -2, "in_house"),  # shares no night
+        (0, 2, "reserved"),  # the next one
+        (-1, 0, "reserved"),  # holds only a part
+        (-2, 0, "canceled"),
+        (-2, 0, "no_show"),
+        (-2, 0, "checked_out"),
+    ],
+)
+def test_a_stay_leaves_other_bookings_alone(client, receptionist, place, programme, arrives, leaves, status):
+    member = make_member(programme)
+    booking = book(place, member.guest, arrives=arrives, leaves=leaves, status=status)
+
+    client.post(url("post_stay", member.guest), stay(place))
+
+    assert Stay.objects.get().reservation is None
+    assert standing(booking) == [status]
+
+
+def test_bookings_of_others_and_elsewhere_are_left_alone(client, receptionist, place, programme):
+    member = make_member(programme)
+    bookings = [book(place, make_guest(), number="R1"), book(make_property(), member.guest, number="R2")]
+
+    client.post(url("post_stay", member.guest), stay(place))
+
+    assert Stay.objects.get().reservation is None
+    assert standing(*bookings) == ["in_house", "in_house"]
+
+
+@pytest.mark.parametrize("status", ["in_house", "reserved"])
+def test_undoing_a_stay_restores_its_booking_and_frees_it(client, receptionist, place, programme, status):
+    member = make_member(programme)
+    booking = book(place, member.guest, status=status)
+    since = booking.status_date
+    client.post(url("post_stay", member.guest), stay(place))
+
+    undo(client)
+    booking.refresh_from_db()
+    client.post(url("post_stay", member.guest), stay(place))
+
+    assert (booking.status, booking.status_date) == (status, since)
+    assert [one.reservation for one in Stay.objects.order_by("pk")] == [None, booking]
+    assert standing(booking) == ["checked_out"]
+
+
+def test_a_stay_of_a_booking_sent_twice_counts_once(client, receptionist, place, programme):
+    member = make_member(programme)
+    bookings = [book(place, member.guest), book(place, member.guest, number="R2")]
+    data = stay(place, booking=str(bookings[1].public_id), room_number="")
+
+    statuses = [client.post(url("post_stay", member.guest), data).status_code for _ in range(2)]
+
+    assert statuses == [302, 302]
+    assert Stay.objects.get().reservation == bookings[1]
+    assert standing(*bookings) == ["in_house", "checked_out"]
+
+
+def test_of_two_bookings_the_room_decides(client, receptionist, place, programme):
+    member = make_member(programme)
+    bookings = [
+        book(place, member.guest, room_number="1207"),
+        book(place, member.guest, number="R2", room_number="1208"),
+    ]
+
+    client.post(url("post_stay", member.guest), stay(place, room_number="1208"))
+
+    assert Stay.objects.get().reservation == bookings[1]
+    assert standing(*bookings) == ["in_house", "checked_out"]
+
+
+def test_of_two_bookings_without_a_room_the_receptionist_chooses(client, receptionist, place, programme):
+    member = make_member(programme)
+    bookings = [book(place, member.guest), book(place, member.guest, number="R2")]
+    data = stay(place)
+
+    asked = client.post(url("post_stay", member.guest), data)
+    html = asked.content.decode()
+    chosen = client.post(url("post_stay", member.guest), {**data, "booking": str(bookings[0].public_id)})
+
+    assert (asked.status_code, chosen.status_code) == (422, 302)
+    assert all(text in html for text in ("R1", "R2", 'id="id_booking_error"', 'value="1088.00"'))
+    assert Stay.objects.get().reservation == bookings[0]
+    assert standing(*bookings) == ["checked_out", "in_house"]
+
+
+def test_none_of_the_bookings_is_an_answer(client, receptionist, place, programme):
+    member = make_member(programme)
+    bookings = [book(place, member.guest), book(place, member.guest, number="R2")]
+
+    client.post(url("post_stay", member.guest), stay(place, booking="none"))
+
+    assert Stay.objects.get().reservation is None
+    assert standing(*bookings) == ["in_house", "in_house"]
 
 
 def test_a_stay_of_another_property_cannot_be_voided(client, receptionist, place, programme):

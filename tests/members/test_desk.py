@@ -75,7 +75,7 @@ def count_queries(client, url, **headers):
 # Who may come in
 
 
-@pytest.mark.parametrize("url", ["/", "/desk/search/?q=1", "/guests/"])
+@pytest.mark.parametrize("url", ["/", "/desk/search/", "/guests/"])
 def test_the_desk_asks_for_a_login(client, url):
     assert client.get(url)["Location"].startswith(reverse("account_login"))
 
@@ -150,7 +150,7 @@ def test_the_list_costs_the_same_for_one_and_thirty_guests(client, receptionist,
 def test_the_search_answers_with_rows_alone(client, receptionist):
     enrol()
 
-    response = client.get("/desk/search/?q=6621", headers={"HX-Request": "true", "HX-Target": "queue"})
+    response = client.post("/desk/search/", {"q": "6621"}, headers={"HX-Request": "true", "HX-Target": "queue"})
     html = response.content.decode()
 
     assert "<html" not in html
@@ -162,20 +162,40 @@ def test_the_search_answers_with_rows_alone(client, receptionist):
 def test_the_search_works_as_a_plain_page(client, receptionist):
     enrol()
 
-    html = client.get("/?q=csy").content.decode()
+    html = client.post("/desk/search/", {"q": "csy"}).content.decode()
 
     assert "<html" in html
     assert "陈思远" in html
 
 
 def test_an_unknown_number_offers_to_enroll_with_it(client, receptionist):
-    html = client.get("/desk/search/?q=13912345678", headers={"HX-Target": "queue"}).content.decode()
+    html = client.post("/desk/search/", {"q": "13912345678"}, headers={"HX-Target": "queue"}).content.decode()
 
-    assert f"{reverse('loyalty:enrol')}?q=13912345678" in html
+    assert re.search(rf'<form[^>]* action="{reverse("loyalty:enrol")}".*name="q" value="13912345678"', html, re.DOTALL)
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true", "HX-Target": "queue"}])
+def test_no_address_and_no_log_line_holds_what_was_searched_for(client, receptionist, caplog, headers):
+    answer = client.post("/desk/search/", {"q": "13912345678"}, headers=headers)
+
+    addresses = re.findall(r'(?:href|action|hx-get|hx-post)="([^"]*)"', answer.content.decode())
+    assert "13912345678" in answer.content.decode()
+    assert [address for address in addresses if "139" in address] == []
+    assert "13912345678" not in caplog.text
+    assert "/desk/search/" in caplog.text
+
+
+def test_an_address_with_a_number_searches_for_nothing(client, receptionist):
+    enrol()
+
+    html = client.get(f"/?q={PHONE}").content.decode()
+
+    assert 'class="hit' not in html
+    assert f'name="q" value="{PHONE}"' not in html
 
 
 def test_what_was_typed_is_escaped(client, receptionist):
-    html = client.get("/?q=<script>alert(1)</script>").content.decode()
+    html = client.post("/desk/search/", {"q": "<script>alert(1)</script>"}).content.decode()
 
     assert "<script>alert" not in html
 

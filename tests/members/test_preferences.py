@@ -1,8 +1,11 @@
+import uuid
+
 import pytest
 
 from hotels.models import AuditEntry
 from members.models import Tag
 from members.services.preferences import (
+    NoteConflict,
     NoteNotFound,
     PreferenceError,
     add_preference,
@@ -116,3 +119,48 @@ def test_unknown_guests_and_tags_are_refused():
         add_tag(actor=None, now=NOW, guest_id=guest.pk, tag_id=0, place=None)
     with pytest.raises(NoteNotFound):
         remove_tag(actor=None, now=NOW, guest_id=0, tag_id=0, place=None)
+
+
+def test_a_form_sent_again_after_its_note_was_taken_back_notes_nothing():
+    guest, receptionist, key = make_guest(), make_staff(), uuid.uuid4()
+    facts = {
+        "actor": receptionist,
+        "now": NOW,
+        "guest_id": guest.pk,
+        "category": "room",
+        "text": "高楼层",
+        "source": "desk",
+        "place": None,
+        "key": key,
+    }
+    preference = add_preference(**facts)
+    assert add_preference(**facts) == preference
+    remove_preference(actor=receptionist, now=NOW, guest_id=guest.pk, preference_id=preference.pk, place=None)
+
+    with pytest.raises(NoteNotFound):
+        add_preference(**facts)
+
+    assert not guest.preferences.exists()
+
+
+def test_a_key_that_noted_something_is_refused_for_another_note():
+    guest, receptionist, key = make_guest(), make_staff(), uuid.uuid4()
+    facts = {"actor": receptionist, "now": NOW, "guest_id": guest.pk, "category": "room", "source": "desk"}
+    add_preference(**facts, text="高楼层", place=None, key=key)
+
+    with pytest.raises(NoteConflict):
+        add_preference(**facts, text="低楼层", place=None, key=key)
+
+    assert guest.preferences.get().text == "高楼层"
+
+
+def test_a_form_sent_again_after_its_tag_was_taken_off_tags_nothing():
+    guest, receptionist, key = make_guest(), make_staff(), uuid.uuid4()
+    tag = Tag.objects.create(code="vip", name="贵宾")
+    facts = {"actor": receptionist, "now": NOW, "guest_id": guest.pk, "tag_id": tag.pk, "place": None}
+    add_tag(**facts, key=key)
+    remove_tag(**facts)
+
+    add_tag(**facts, key=key)
+
+    assert not guest.guest_tags.exists()

@@ -31,6 +31,7 @@ from loyalty.services.history import (
 )
 from members.rules.bookings import Booking, BookingRowError, missing_columns, parse_booking
 from members.selectors.bookings import file_totals, stored_totals
+from members.services.stays import amount_problem
 
 # What the hotel of the data charges in.
 CURRENCY = "EUR"
@@ -159,6 +160,9 @@ class Command(BaseCommand):
                         booking = parse_booking(row)
                     except BookingRowError as error:
                         errors.append(f"line {line}: {error}")
+                        continue
+                    if problem := amount_problem(booking.amount, CURRENCY):
+                        errors.append(f"line {line}: {problem}")
                         continue
                     if booking.number in bookings:
                         errors.append(f"line {line}: src_row {booking.number} stands in the file twice")

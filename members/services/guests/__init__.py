@@ -1,6 +1,6 @@
 """Guest profiles and what identifies them: the only writes to guests, identities and consents."""
 
-from members.services.guests.bulk import GuestResult, create_guests
+from members.services.guests.bulk import PROFILE_COLUMNS, GuestResult, GuestTrace, create_guests, write_profiles
 from members.services.guests.identities import (
     REVEAL_REFUSED,
     IdentityNotFound,
@@ -21,12 +21,14 @@ from members.services.guests.inputs import (
 from members.services.guests.profile import GuestNotFound, StaleRecord, create_guest, record_consent, update_guest
 
 __all__ = [
+    "PROFILE_COLUMNS",
     "REVEAL_REFUSED",
     "ConsentInput",
     "GuestInput",
     "GuestInputError",
     "GuestNotFound",
     "GuestResult",
+    "GuestTrace",
     "IdentityNotFound",
     "IdentityTaken",
     "Problem",
@@ -41,4 +43,5 @@ __all__ = [
     "remove_identity",
     "reveal_identity",
     "update_guest",
+    "write_profiles",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,6 +40,23 @@ AUDIT_BATCH = 5000
 ATTEMPTS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class GuestTrace:
+    """What a call did to one guest, so that it can be taken back.
+
+    Attributes:
+        created: Whether the call made the guest.
+        version: `Guest.version` after it.
+        before: Profile columns that it changed, as they were.
+        identities: Keys of the identities it added: kind, issuer, blind index.
+    """
+
+    created: bool
+    version: int
+    before: dict[str, Any]
+    identities: list[Key]
+
+
 @dataclass
 class GuestResult:
     """What became of one row.
@@ -50,12 +67,14 @@ class GuestResult:
         guest_id: The guest created or found; None for a wrong row, and for a new guest in a dry run.
         problems: What is wrong, by field name.
         changed: Fields that were, or in a dry run would be, changed.
+        trace: What was done to the guest; on the first row about each guest, None on others and if nothing was.
     """
 
     status: Status
     guest_id: int | None = None
     problems: dict[str, Problem] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
+    trace: GuestTrace | None = None
 
 
 @dataclass(eq=False)
@@ -64,6 +83,8 @@ class _Target:
 
     guest_id: int | None
     profile: dict[str, Any]
+    # As stored before the call; 0 for a new guest.
+    version: int = 0
     primary_kinds: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     added: list[tuple[IdentityValue, bool]] = field(default_factory=list)
@@ -77,6 +98,14 @@ class _Target:
         is_primary = identity.kind != Kind.MEMBERSHIP and identity.kind not in self.primary_kinds
         self.primary_kinds.add(identity.kind)
         self.added.append((identity, is_primary))
+
+    def trace(self) -> GuestTrace:
+        return GuestTrace(
+            created=not self.version,
+            version=self.version + 1,
+            before=dict(self.before) if self.version else {},
+            identities=[identity.key for identity, _is_primary in self.added],
+        )
 
 
 def create_guests(
@@ -127,6 +156,28 @@ def _check(row: GuestInput, today: dt.date) -> CheckedGuest | GuestResult:
         return GuestResult("invalid", problems=error.problems)
 
 
+def write_profiles(profiles: Mapping[int, Mapping[str, Any]], *, now: dt.datetime) -> None:
+    """Store the profile columns of many guests by one statement; each version goes up by one."""
+    if not profiles:
+        return
+    assignments = ", ".join(f"{name} = new.{name}" for name in PROFILE_COLUMNS)
+    types = ", ".join("%s::date[]" if name == "birthday" else "%s::text[]" for name in PROFILE_COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE members_guest AS guest
+            SET {assignments}, version = guest.version + 1, updated_at = %s
+            FROM unnest(%s::bigint[], {types}) AS new (id, {", ".join(PROFILE_COLUMNS)})
+            WHERE guest.id = new.id
+            """,  # noqa: S608 - column names are constants of this module
+            [
+                now,
+                list(profiles),
+                *([profile[name] for profile in profiles.values()] for name in PROFILE_COLUMNS),
+            ],
+        )
+
+
 def _matching_key(kind: str, issuer: str, index: bytes) -> Key:
     # A sheet does not say which programme gave a membership number.
     return (str(kind), "" if kind == Kind.MEMBERSHIP else issuer, index)
@@ -152,12 +203,15 @@ class _Batch:
         if not dry_run:
             self._write()
         results = []
+        untold = set() if dry_run else {id(target) for target in self.targets}
         for outcome in outcomes:
             if isinstance(outcome, GuestResult):
                 results.append(outcome)
-            else:
-                target, status, changed = outcome
-                results.append(GuestResult(status, guest_id=target.guest_id, changed=changed))
+                continue
+            target, status, changed = outcome
+            trace = target.trace() if id(target) in untold else None
+            untold.discard(id(target))
+            results.append(GuestResult(status, guest_id=target.guest_id, changed=changed, trace=trace))
         return results
 
     def _find_owners(self, rows: Iterable[CheckedGuest], *, lock: bool) -> None:
@@ -171,8 +225,8 @@ class _Batch:
         if lock and self.update_existing:
             guests = guests.select_for_update(no_key=True)
         targets = {
-            guest["pk"]: _Target(guest["pk"], {name: guest[name] for name in PROFILE_COLUMNS})
-            for guest in guests.values("pk", *PROFILE_COLUMNS)
+            guest["pk"]: _Target(guest["pk"], {name: guest[name] for name in PROFILE_COLUMNS}, guest["version"])
+            for guest in guests.values("pk", "version", *PROFILE_COLUMNS)
         }
         primaries = GuestIdentity.objects.filter(guest__in=targets, is_primary=True)
         for guest_id, kind in primaries.values_list("guest_id", "kind"):
@@ -262,24 +316,7 @@ class _Batch:
                     copy.write_row((target.guest_id, uuid.uuid4(), *profile, 1, self.now, self.now))
 
     def _update_guests(self, targets: Sequence[_Target]) -> None:
-        if not targets:
-            return
-        assignments = ", ".join(f"{name} = new.{name}" for name in PROFILE_COLUMNS)
-        types = ", ".join("%s::date[]" if name == "birthday" else "%s::text[]" for name in PROFILE_COLUMNS)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                UPDATE members_guest AS guest
-                SET {assignments}, version = guest.version + 1, updated_at = %s
-                FROM unnest(%s::bigint[], {types}) AS new (id, {", ".join(PROFILE_COLUMNS)})
-                WHERE guest.id = new.id
-                """,  # noqa: S608 - column names are constants of this module
-                [
-                    self.now,
-                    [target.guest_id for target in targets],
-                    *([target.profile[name] for target in targets] for name in PROFILE_COLUMNS),
-                ],
-            )
+        write_profiles({target.guest_id: target.profile for target in targets if target.guest_id}, now=self.now)
 
     def _insert_identities(self) -> None:
         values = [

@@ -20,20 +20,34 @@ from members.services.imports.batches import (
     start_import,
 )
 from members.services.imports.runs import LEASE, read_cells, run_import
+from members.services.imports.undo import (
+    UNDO_WITHIN,
+    UndoPreview,
+    check_undo,
+    forget_traces,
+    preview_undo,
+    undo_import,
+)
 
 __all__ = [
     "LEASE",
     "RUNNING_STATUSES",
     "SMALL_ROWS",
+    "UNDO_WITHIN",
     "ColumnsWrong",
     "ImportRefused",
+    "UndoPreview",
     "approve_import",
     "cancel_import",
+    "check_undo",
     "choose_columns",
     "discard_stale_imports",
     "due_imports",
+    "forget_traces",
     "mask_cell",
+    "preview_undo",
     "read_cells",
     "run_import",
     "start_import",
+    "undo_import",
 ]

@@ -36,7 +36,7 @@ STALE_AFTER = dt.timedelta(days=7)
 # An import this small is checked and applied at once, without a worker.
 SMALL_ROWS = 300
 OPEN_STATUSES = (Status.UPLOADED, Status.CHECKING, Status.CHECKED, Status.APPLYING)
-RUNNING_STATUSES = (Status.CHECKING, Status.APPLYING)
+RUNNING_STATUSES = (Status.CHECKING, Status.APPLYING, Status.UNDOING)
 COUNT_OF_ACTION = {
     Action.CREATE: "create_count",
     Action.UPDATE: "update_count",

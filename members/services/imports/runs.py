@@ -33,6 +33,7 @@ from members.services.imports.batches import (
     delete_file,
     reset_counts,
 )
+from members.services.imports.undo import stored_trace, undo_chunk
 
 CHUNK_ROWS = 500
 BREATH_SECONDS = 0.01
@@ -71,12 +72,12 @@ def run_import(*, batch_id: int, now: dt.datetime) -> bool:
     claimed = ImportBatch.objects.filter(free, pk=batch_id, status__in=RUNNING_STATUSES)
     if not claimed.update(claimed_until=Now() + LEASE):
         return False
-    batch = ImportBatch.objects.select_related("property__brand", "created_by").get(pk=batch_id)
+    batch = ImportBatch.objects.select_related("property__brand", "created_by", "undone_by").get(pk=batch_id)
     if batch.claimed_until is None:
         return False
     run = _Run(batch=batch, now=now, lease=batch.claimed_until)
     try:
-        run.check() if batch.status == Status.CHECKING else run.apply()
+        {Status.CHECKING: run.check, Status.APPLYING: run.apply, Status.UNDOING: run.undo}[Status(batch.status)]()
     except _LeaseLost:
         return False
     except OperationalError:
@@ -105,6 +106,8 @@ class _Run:
     lease: dt.datetime
     # Where a phone, address, document or number stood first in the file: kind and normal form → row.
     first_rows: dict[tuple[str, str], int] = field(default_factory=dict)
+    # What the rows written last did, in their order.
+    traces: list[tuple[bytes | None, int | None]] = field(default_factory=list)
 
     def check(self) -> None:
         """Read every row, say what it would do, keep it encrypted."""
@@ -145,6 +148,22 @@ class _Run:
                     return
                 self._apply_rows(rows)
                 last_row = rows[-1].row_number
+
+    def undo(self) -> None:
+        """Take back what the rows did, guest by guest."""
+        while True:
+            with self._chunk():
+                if not undo_chunk(self.batch, now=self.now, limit=CHUNK_ROWS):
+                    self.batch.status = Status.UNDONE
+                    self.batch.undone_at = self.now
+                    audit_batch(
+                        self.batch,
+                        actor=self.batch.undone_by,
+                        now=self.now,
+                        action="import.undone",
+                        after={"undone": self.batch.undone_count, "kept": self.batch.kept_count},
+                    )
+                    return
 
     @contextmanager
     def _chunk(self) -> Iterator[None]:
@@ -214,7 +233,7 @@ class _Run:
     def _apply_rows(self, rows: Sequence[ImportRow]) -> None:
         read = [self._read_row(read_cells(row)) for row in rows]
         results = self._write_guests(read, dry_run=False)
-        for row, (action, errors, guest_id) in zip(rows, results, strict=True):
+        for row, (action, errors, guest_id), trace in zip(rows, results, self.traces, strict=True):
             self._count(Action(row.action), -1)
             self._count(action)
             row.action = action
@@ -222,6 +241,7 @@ class _Run:
             row.guest_id = guest_id
             if action != Action.ERROR:
                 row.applied_at = self.now
+                row.trace, row.guest_version = trace
                 # Nothing reads the cells any more, so the personal data in them goes.
                 row.cells = b""
         _update_rows(rows)
@@ -271,6 +291,11 @@ class _Run:
             (row, None if row.errors else next(results)) for row in read
         ]
         noted = self._note_remarks(outcomes, dry_run=dry_run)
+        if not dry_run:
+            self.traces = [
+                stored_trace(result.trace if result else None, noted.get(position))
+                for position, (_row, result) in enumerate(outcomes)
+            ]
         answer: list[tuple[Action, list[CellError], int | None]] = []
         for position, (row, result) in enumerate(outcomes):
             if result is None:
@@ -286,8 +311,10 @@ class _Run:
             answer.append((action, errors, result.guest_id))
         return answer
 
-    def _note_remarks(self, outcomes: Sequence[tuple[GuestRow, GuestResult | None]], *, dry_run: bool) -> set[int]:
-        """Keep remarks as notes; returns the positions of rows whose note is new to a known guest."""
+    def _note_remarks(
+        self, outcomes: Sequence[tuple[GuestRow, GuestResult | None]], *, dry_run: bool
+    ) -> dict[int, tuple[str, str]]:
+        """Keep remarks as notes; returns category and text of new ones by the position of their row."""
         wanted = {
             position: (result.guest_id, _category(row.remark), row.remark)
             for position, (row, result) in enumerate(outcomes)
@@ -332,7 +359,7 @@ class _Run:
                     for position, note in zip(new, notes, strict=True)
                 ]
             )
-        return set(new)
+        return {position: (category, text) for position, (_guest, category, text) in new.items()}
 
     def _stored(self, errors: Sequence[CellError]) -> list[dict[str, Any]]:
         headers = {name: self.batch.headers[int(index)] for index, name in self.batch.mapping.items()}
@@ -400,10 +427,12 @@ def _severity(category: str) -> str:
 def _copy_rows(rows: Sequence[ImportRow]) -> None:
     with (
         connection.cursor() as cursor,
-        cursor.copy("COPY members_importrow (batch_id, row_number, cells, action, errors) FROM STDIN") as copy,
+        cursor.copy(
+            "COPY members_importrow (batch_id, row_number, cells, action, errors, kept_reason) FROM STDIN"
+        ) as copy,
     ):
         for row in rows:
-            copy.write_row((row.batch_id, row.row_number, row.cells, row.action, json.dumps(row.errors)))
+            copy.write_row((row.batch_id, row.row_number, row.cells, row.action, json.dumps(row.errors), ""))
 
 
 def _update_rows(rows: Sequence[ImportRow]) -> None:
@@ -412,9 +441,10 @@ def _update_rows(rows: Sequence[ImportRow]) -> None:
             """
             UPDATE members_importrow AS row
             SET action = new.action, errors = new.errors, guest_id = new.guest_id, applied_at = new.applied_at,
-                cells = new.cells
-            FROM unnest(%s::bigint[], %s::text[], %s::jsonb[], %s::bigint[], %s::timestamptz[], %s::bytea[])
-                AS new (id, action, errors, guest_id, applied_at, cells)
+                cells = new.cells, trace = new.trace, guest_version = new.guest_version
+            FROM unnest(%s::bigint[], %s::text[], %s::jsonb[], %s::bigint[], %s::timestamptz[], %s::bytea[], %s::bytea[],
+                    %s::int[])
+                AS new (id, action, errors, guest_id, applied_at, cells, trace, guest_version)
             WHERE row.id = new.id
             """,
             [
@@ -424,5 +454,7 @@ def _update_rows(rows: Sequence[ImportRow]) -> None:
                 [row.guest_id for row in rows],
                 [row.applied_at for row in rows],
                 [bytes(row.cells) for row in rows],
+                [row.trace for row in rows],
+                [row.guest_version for row in rows],
             ],
         )

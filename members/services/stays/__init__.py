@@ -17,7 +17,8 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from hotels.services.audit import record_audit
-from members.models import Guest, Stay
+from members.models import Guest, Reservation, Stay
+from members.services.reservations import IllegalTransition, move_reservation, restore_reservation
 from members.services.stays.inputs import (
     CENT,
     FolioLineConflict,
@@ -30,6 +31,7 @@ from members.services.stays.inputs import (
     StayInputError,
     StayIsVoided,
     StayResult,
+    amount_problem,
     check_lines,
     check_stay,
     key_of,
@@ -39,7 +41,6 @@ from members.signals import stay_completed, stay_corrected, stay_voided, stays_c
 
 if TYPE_CHECKING:
     from hotels.models import Property, RoomType, User
-    from members.models import Reservation
 
 __all__ = [
     "FolioLineConflict",
@@ -53,12 +54,17 @@ __all__ = [
     "StayIsVoided",
     "StayResult",
     "add_folio_lines",
+    "amount_problem",
     "check_out_stay",
     "claim_stay",
     "post_stay",
     "post_stays",
     "void_stay",
 ]
+
+
+# What a booking says of its stay where the door that posts it does not.
+_OF_BOOKING = ("channel", "rate_plan", "market_segment", "room_number", "room_type_id")
 
 
 @transaction.atomic
@@ -103,7 +109,7 @@ def post_stay(
         channel: Through which the booking came.
         market_segment: The house's segment.
         is_group: Whether it belongs to the booking of a group.
-        reservation: The booking, if there was one.
+        reservation: The booking, if there was one; it comes to where the stay is, and `void_stay` restores it.
         checked_out_at: Aware instant of departure; `now` where the source does not say.
         status: `checked_out`, or `in_house` for a guest who is still there (see `check_out_stay`).
 
@@ -112,7 +118,8 @@ def post_stay(
         house and sent again as checked out is checked out.
 
     Raises:
-        StayInputError: The facts contradict each other, or a finished stay ends after today.
+        StayInputError: The facts contradict each other, a finished stay ends after today, or the booking
+            cannot be checked out or has a stay already.
         StayConflict: The number was posted before with other content.
     """
     row = StayInput(
@@ -130,7 +137,6 @@ def post_stay(
         channel=channel,
         market_segment=market_segment,
         is_group=is_group,
-        reservation_id=reservation.pk if reservation else None,
         checked_out_at=checked_out_at or now,
         status=status,
     )
@@ -151,6 +157,8 @@ def post_stay(
             place=place,
             after={"net_total": str(stay.net_total), "currency": currency, "lines": len(row.lines)},
         )
+        if reservation is not None:
+            _take_reservation(stay, reservation, actor=actor, now=now)
         if stay.status == Stay.Status.CHECKED_OUT and stay.guest_id is not None:
             stay_completed.send(Stay, stay_id=stay.pk, actor=actor, now=now)
     elif stay.status == Stay.Status.IN_HOUSE and status == Stay.Status.CHECKED_OUT:
@@ -211,8 +219,8 @@ def add_folio_lines(
         StayIsVoided: The stay was voided.
         StayInputError: A line is wrong in itself.
     """
-    check_lines(lines)
     stay = _locked(stay_id)
+    check_lines(lines, stay.currency)
     if stay.status == Stay.Status.VOIDED:
         raise StayIsVoided
     added = add_lines(stay, lines)
@@ -260,6 +268,8 @@ def check_out_stay(
     stay.checked_out_at = now
     stay.save(update_fields=["status", "departure_date", "checked_out_at", "updated_at"])
     record_audit(actor=actor, now=now, action="stay.checked_out", target=stay, label=str(stay), place=stay.property)
+    if stay.reservation_id is not None:
+        _move_reservation(stay, stay.reservation_id, actor=actor, now=now)
     if stay.guest_id is not None:
         advance_last_stay([(stay.guest_id, stay.departure_date)])
         stay_completed.send(Stay, stay_id=stay.pk, actor=actor, now=now)
@@ -283,6 +293,7 @@ def void_stay(*, actor: User | None, now: dt.datetime, stay_id: int, reason: str
     before = stay.status
     stay.status = Stay.Status.VOIDED
     stay.save(update_fields=["status", "updated_at"])
+    _release_reservation(stay, actor=actor, now=now, reason=reason)
     if stay.guest_id is not None:
         newest = Stay.objects.filter(guest=stay.guest_id, status=Stay.Status.CHECKED_OUT).aggregate(
             newest=Max("departure_date")
@@ -332,6 +343,47 @@ def claim_stay(*, actor: User | None, now: dt.datetime, stay_id: int, guest_id: 
         advance_last_stay([(guest_id, stay.departure_date)])
         stay_completed.send(Stay, stay_id=stay.pk, actor=actor, now=now)
     return stay
+
+
+def _take_reservation(stay: Stay, reservation: Reservation, *, actor: User | None, now: dt.datetime) -> None:
+    """Link a stay just stored to its booking, bring the booking to where the stay is, and learn what it knows."""
+    _move_reservation(stay, reservation.pk, actor=actor, now=now)
+    # The booking is locked now; a second stay of it sees the first.
+    if Stay.objects.filter(reservation=reservation).exists():
+        raise StayInputError({"reservation": _("A stay is posted for this booking already.")})
+    stay.reservation = reservation
+    for name in _OF_BOOKING:
+        setattr(stay, name, getattr(stay, name) or getattr(reservation, name))
+    stay.save(update_fields=["reservation", *_OF_BOOKING, "updated_at"])
+
+
+def _move_reservation(stay: Stay, reservation_id: int, *, actor: User | None, now: dt.datetime) -> None:
+    has_left = stay.status == Stay.Status.CHECKED_OUT
+    try:
+        before = move_reservation(
+            actor=actor,
+            now=now,
+            reservation_id=reservation_id,
+            status=Reservation.Status.CHECKED_OUT if has_left else Reservation.Status.IN_HOUSE,
+            status_date=stay.departure_date if has_left else stay.arrival_date,
+        )
+    except IllegalTransition as error:
+        raise StayInputError({"reservation": _("This booking is not one to be checked out.")}) from error
+    if before is not None and stay.reservation_before is None:
+        stay.reservation_before = before
+        stay.save(update_fields=["reservation_before"])
+
+
+def _release_reservation(stay: Stay, *, actor: User | None, now: dt.datetime, reason: str) -> None:
+    """Give the booking back that a voided stay had moved, so that the right stay can take it."""
+    if stay.reservation_id is None or stay.reservation_before is None:
+        return
+    restore_reservation(
+        actor=actor, now=now, reservation_id=stay.reservation_id, standing=stay.reservation_before, reason=reason
+    )
+    stay.reservation = None
+    stay.reservation_before = None
+    stay.save(update_fields=["reservation", "reservation_before"])
 
 
 def _locked(stay_id: int) -> Stay:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from members.models import FolioLine, RevenueCategory, Stay
@@ -173,10 +174,27 @@ def check_stay(row: StayInput) -> None:
         errors["status"] = _("A stay is posted in house or checked out.")
     if errors:
         raise StayInputError(errors)
-    check_lines(row.lines)
+    check_lines(row.lines, row.currency)
 
 
-def check_lines(lines: Sequence[FolioLineInput]) -> None:
+def largest_amount(currency: str) -> Decimal:
+    """The largest single charge or rebate in a currency (`GUIKE_MAX_LINE_AMOUNT`)."""
+    limits = settings.GUIKE_MAX_LINE_AMOUNT
+    return Decimal(limits.get(currency, limits.get("*", 1_000_000)))
+
+
+def amount_problem(amount: Decimal, currency: str) -> str:
+    """What is wrong with an amount that is larger than one charge may be; empty if nothing is."""
+    largest = largest_amount(currency)
+    if abs(amount) <= largest:
+        return ""
+    return _(
+        "%(amount)s %(currency)s is more than one charge may be (%(largest)s). "
+        "Check the decimal point, or split the charge."
+    ) % {"amount": f"{amount:,.2f}", "currency": currency, "largest": f"{largest:,.2f}"}
+
+
+def check_lines(lines: Sequence[FolioLineInput], currency: str) -> None:
     """Refuse lines that are wrong in themselves or carry one reference twice, with `StayInputError`."""
     for line in lines:
         if not line.line_reference.strip() or len(line.line_reference) > _MAX_LENGTHS["line_reference"]:
@@ -186,6 +204,9 @@ def check_lines(lines: Sequence[FolioLineInput]) -> None:
         for amount in (line.net_amount, line.tax_amount):
             if not amount.is_finite() or amount != amount.quantize(CENT) or abs(amount) >= Decimal(10) ** 12:
                 raise StayInputError({"lines": _("An amount has at most two decimals.")})
+            if problem := amount_problem(amount, currency):
+                text = _("Line %(reference)s: %(problem)s") % {"reference": line.line_reference, "problem": problem}
+                raise StayInputError({"lines": text})
     if len({line.line_reference for line in lines}) != len(lines):
         raise StayInputError({"lines": _("Two lines have the same reference.")})
 
