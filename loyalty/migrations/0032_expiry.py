@@ -23,6 +23,8 @@ if PLAN.count(OWN_DATE) != 1:
 SQL = (FOLDER / "0032_expiry.sql").read_text(encoding="utf-8").replace("@plan_due", PLAN.replace(OWN_DATE, ANY_DATE))
 
 DROP = f"""
+DROP TRIGGER loyalty_expirynotice_given ON loyalty_expirynotice;
+DROP TRIGGER loyalty_expirynotice_no_truncate ON loyalty_expirynotice;
 DROP FUNCTION loyalty_post_movements(jsonb, boolean);
 ALTER FUNCTION loyalty_post_settled(jsonb, boolean) RENAME TO loyalty_post_movements;
 DROP FUNCTION loyalty_book_inactivity;

@@ -192,3 +192,9 @@ BEGIN
     END IF;
     RETURN QUERY SELECT * FROM loyalty_post_settled(p_movements, p_strict);
 END $$;
+
+-- A notice that was given is proof.
+CREATE TRIGGER loyalty_expirynotice_given BEFORE UPDATE OR DELETE ON loyalty_expirynotice
+    FOR EACH ROW WHEN (OLD.state = 'given') EXECUTE FUNCTION guike_refuse_change();
+CREATE TRIGGER loyalty_expirynotice_no_truncate BEFORE TRUNCATE ON loyalty_expirynotice
+    FOR EACH STATEMENT EXECUTE FUNCTION guike_refuse_change();

@@ -18,6 +18,7 @@ from loyalty.services.jobs.contract import (
     registered_jobs,
 )
 from loyalty.services.jobs.holds import time_out_holds
+from loyalty.services.jobs.notices import NotifyExpiry, record_notice_given
 from loyalty.services.jobs.posting import ExpirePoints, ReleasePoints, expire_lapsed_points, release_due_points
 from loyalty.services.jobs.runs import (
     AnotherRunGoesOn,
@@ -37,6 +38,7 @@ from loyalty.services.jobs.working import JobReport, run_job, work_run
 
 register_job(ReleasePoints())
 register_job(ExpirePoints())
+register_job(NotifyExpiry())
 
 __all__ = [
     "BATCH_SIZE",
@@ -47,6 +49,7 @@ __all__ = [
     "Job",
     "JobRefused",
     "JobReport",
+    "NotifyExpiry",
     "ReleasePoints",
     "RowError",
     "RunContext",
@@ -58,6 +61,7 @@ __all__ = [
     "job_of",
     "pause_run",
     "preview_run",
+    "record_notice_given",
     "register_job",
     "registered_jobs",
     "release_due_points",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import connection
 
@@ -62,7 +62,7 @@ _KEEP_HELD_BACK = f"""
 """  # noqa: S608
 
 
-def _params(context: RunContext) -> dict[str, object]:
+def _params(context: RunContext) -> dict[str, Any]:
     return {"run_date": context.run_date, "programme": context.programme.pk}
 
 
