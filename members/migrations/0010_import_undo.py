@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('hotels', '0006_draft'),
-        ('members', '0008_stay_reservation_before'),
+        ('members', '0009_stay_reservation_before'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
