@@ -1,6 +1,6 @@
 """Tables of the programme and the ledger, one noun a module."""
 
-from loyalty.models.earning import EarningRule
+from loyalty.models.earning import EarningRule, EarningRuleSet, RuleUse
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
 from loyalty.models.membership import Membership, QualificationEntry, TierChange
 from loyalty.models.programme import Programme, Tier, TierBenefit, TierCriteria
@@ -9,6 +9,7 @@ from loyalty.models.reward import Redemption, Reward
 __all__ = [
     "Account",
     "EarningRule",
+    "EarningRuleSet",
     "Hold",
     "Lot",
     "LotMove",
@@ -19,6 +20,7 @@ __all__ = [
     "Redemption",
     "RequestKey",
     "Reward",
+    "RuleUse",
     "SourceKey",
     "Tier",
     "TierBenefit",
