@@ -10,7 +10,14 @@ from django.dispatch import receiver
 
 from loyalty.services.earning import settle_stays
 from loyalty.services.events import award_completed_profiles
-from members.signals import guests_changed, stay_completed, stay_corrected, stay_voided, stays_completed
+from members.signals import (
+    guests_changed,
+    stay_completed,
+    stay_corrected,
+    stay_leaving,
+    stay_voided,
+    stays_completed,
+)
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -26,6 +33,12 @@ def settle_stay(*, stay_id: int, actor: User | None, now: dt.datetime, **_kwargs
 def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
     """Take back what a voided stay brought."""
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
+
+
+@receiver(stay_leaving, dispatch_uid="loyalty.take_back_leaving_stay")
+def take_back_leaving_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
+    """Take back what a stay brought the guest whose it is not."""
+    settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason, leaving=True)
 
 
 @receiver(stays_completed, dispatch_uid="loyalty.settle_many_stays")

@@ -349,7 +349,7 @@ SENTENCES = [
             "cap_stay": 5000,
         },
         "2 times the base points of room; only Friday, Saturday; at most 5,000 points per stay.",
-        "房费按基础积分的 2 倍；仅限星期五、星期六；每次入住最多 5,000 分。",
+        "客房消费按基础积分的 2 倍；仅限星期五、星期六；每次入住最多 5,000 分。",
     ),
     (
         {

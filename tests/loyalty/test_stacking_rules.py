@@ -4,7 +4,7 @@ import datetime as dt
 from decimal import ROUND_FLOOR, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loyalty.rules.earning import Bill, Caps, Charge, Cut, RuleTerms, award_event_rules, award_stay, nights_of
@@ -292,6 +292,9 @@ def reference_points(charges, nights, rules):  # noqa: C901 - every definition i
 amounts = st.integers(-9000, 20000).map(lambda cents: Decimal(cents) / 100)
 
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 @st.composite
 def charge_lists(draw):
     rows = draw(st.lists(st.tuples(amounts, st.sampled_from(CATEGORIES), st.integers(0, 3)), max_size=7))
@@ -333,6 +336,7 @@ def rule_sets(draw):
     return rules
 
 
+@unhurried
 @given(charges=charge_lists(), rules=rule_sets())
 def test_the_award_is_that_of_the_slow_reference(charges, rules):
     expected = reference_points(charges, nights_of(ARRIVAL, DEPARTURE), rules)
@@ -340,6 +344,7 @@ def test_the_award_is_that_of_the_slow_reference(charges, rules):
     assert points(award(charges, *rules)) == expected
 
 
+@unhurried
 @given(charges=charge_lists(), rules=rule_sets(), random=st.randoms())
 def test_neither_the_order_of_charges_nor_that_of_rules_matters(charges, rules, random):
     expected = award(charges, *rules)
@@ -350,6 +355,7 @@ def test_neither_the_order_of_charges_nor_that_of_rules_matters(charges, rules, 
     assert award(shuffled_charges, *shuffled_rules) == expected
 
 
+@unhurried
 @given(charges=charge_lists(), rules=rule_sets())
 def test_refunding_everything_brings_nothing(charges, rules):
     refunds = [
@@ -361,6 +367,7 @@ def test_refunding_everything_brings_nothing(charges, rules):
     assert award([*charges, *refunds], *rules).points == 0
 
 
+@unhurried
 @given(charges=charge_lists(), rules=rule_sets(), rebate=st.integers(1, 30000))
 def test_a_rebate_never_adds_points(charges, rules, rebate):
     # Where another base rule wins after a rebate, multipliers may find more of what they cover.
