@@ -11,6 +11,7 @@ from hotels.models import ExchangeRate
 from loyalty.models import Account, EarningRule, Lot, Membership, Posting, RuleUse
 from loyalty.selectors.postings import stay_lines
 from loyalty.services.earning import settle_stays
+from loyalty.services.ledger import SourceLine, earn_points
 from members.services.stays import FolioLineInput, add_folio_lines, move_stay, post_stay, void_stay
 from tests.factories import NOW, base_rule, make_member, make_programme, make_property, publish_rules
 
@@ -173,7 +174,9 @@ def test_a_stay_in_another_currency_is_converted_at_the_rate_it_was_decided_by(p
 
 
 def test_a_stay_awarded_before_there_were_versions_is_corrected_at_the_rate_of_each_line(programme, member, place):
+    Membership.objects.update(status="suspended")
     stay = post(member, place, line("1", "100.00"))
+    Membership.objects.update(status="active")
     old = {
         "kind": "earn",
         "stay": {"id": stay.pk, "reference": "8821", "arrival": "2026-06-13", "departure": "2026-06-15"},
@@ -195,10 +198,14 @@ def test_a_stay_awarded_before_there_were_versions_is_corrected_at_the_rate_of_e
         "before": 0,
     }
     publish_rules(programme, base_rule(rate="3"), start=DEPARTURE)
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE loyalty_posting DISABLE TRIGGER USER")
-        Posting.objects.update(explanation=old, rule_version="")
-        cursor.execute("ALTER TABLE loyalty_posting ENABLE TRIGGER USER")
+    earn_points(
+        actor=None,
+        now=NOW,
+        points=100,
+        membership_id=member.pk,
+        source=SourceLine("desk", f"{place.pk}/8821"),
+        explanation=old,
+    )
 
     correct(stay, line("2", "-30.00"))
     assert available(member) == 70
