@@ -72,7 +72,7 @@ class SureForm(forms.Form):
 class EarningRuleSetAdmin(AuditedAdmin):
     """Versions: each with its rules as sentences, and what can be done with it."""
 
-    change_form_outer_after_template = "admin/loyalty/rules_of_set.html"
+    change_form_outer_before_template = "admin/loyalty/rules_of_set.html"
     list_display = ["version", "state", "programme", "effective_from", "rule_count", "published_by"]
     list_select_related = ["programme", "published_by"]
     list_filter = ["programme", "status"]
@@ -116,18 +116,30 @@ class EarningRuleSetAdmin(AuditedAdmin):
             return "past", str(_("superseded"))
         return "in_force", str(_("in force"))
 
+    @admin.display(description=_("state"))
+    def now(self, rule_set: EarningRuleSet) -> str:
+        """The state in a word."""
+        return self.state(rule_set)[1]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A note of a line or two."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "note":
+            field.widget.attrs["rows"] = 2
+        return field
+
     def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
         """What is asked of a new version, and told of a known one."""
         if obj is None:
             return [(None, {"fields": ["programme", "name"]})]
-        fields = ["programme", "name", "note", "state", "effective_from", "based_on", "published_at", "published_by"]
+        fields = ["programme", "name", "note", "now", "effective_from", "based_on", "published_at", "published_by"]
         return [(None, {"fields": fields})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         """Only name and note of a draft are free; the rest follows from what is done with it."""
         if obj is None:
             return []
-        fixed = ["programme", "state", "effective_from", "based_on", "published_at", "published_by"]
+        fixed = ["programme", "now", "effective_from", "based_on", "published_at", "published_by"]
         return fixed if cast("EarningRuleSet", obj).is_draft else [*fixed, "name", "note"]
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
@@ -398,7 +410,7 @@ class EarningRuleForm(forms.ModelForm[EarningRule]):
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        if self.instance.rule_set_id is None or self.instance.value is None or "condition" in self.errors:
+        if self.instance.rule_set_id is None or self.instance.value is None:
             return
         others = EarningRule.objects.filter(rule_set=self.instance.rule_set_id).exclude(pk=self.instance.pk)
         for problem in check_rule(self.instance, others):
