@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('loyalty', '0007_ledger_single'),
+        ("loyalty", "0013_published_rules_stay"),
     ]
 
     operations = [

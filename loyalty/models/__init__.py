@@ -1,6 +1,6 @@
 """Tables of the programme and the ledger, one noun a module."""
 
-from loyalty.models.earning import EarningRule
+from loyalty.models.earning import EarningRule, EarningRuleSet, RuleUse
 from loyalty.models.expiry import ExpiryNotice
 from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
@@ -11,6 +11,7 @@ from loyalty.models.reward import Redemption, Reward
 __all__ = [
     "Account",
     "EarningRule",
+    "EarningRuleSet",
     "ExpiryNotice",
     "Hold",
     "JobError",
@@ -24,6 +25,7 @@ __all__ = [
     "Redemption",
     "RequestKey",
     "Reward",
+    "RuleUse",
     "SourceKey",
     "Tier",
     "TierBenefit",

@@ -43,6 +43,6 @@ def delete_tasks(apps: Apps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0002_daily_tasks")]
+    dependencies = [("config", "0003_draft_tasks")]
 
     operations = [migrations.RunPython(create_tasks, delete_tasks)]
