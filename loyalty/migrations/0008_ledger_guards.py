@@ -8,17 +8,29 @@ from django.db import migrations, models
 
 FOLDER = Path(__file__).parent / "sql"
 SQL = (FOLDER / "0008_ledger_guards.sql").read_text(encoding="utf-8")
-GUARDS = re.findall(r"CREATE OR REPLACE (FUNCTION loyalty_check_\w+)", SQL)
 BEFORE = (FOLDER / "0004_ledger_guards.sql").read_text(encoding="utf-8")
+
+
+def before(pattern: str) -> str:
+    """What 0004 created under this name."""
+    return re.search(pattern, BEFORE, flags=re.DOTALL)[0]
+
+
 BACK = "\n".join(
-    "CREATE OR REPLACE " + re.search(rf"{guard}\(.*?\nEND \$\$;\n", BEFORE, flags=re.DOTALL)[0] for guard in GUARDS
+    [
+        "DROP TRIGGER loyalty_account_no_rewind ON loyalty_account;",
+        "DROP TRIGGER loyalty_lot_check_insert ON loyalty_lot;",
+        "DROP TRIGGER loyalty_account_check_insert ON loyalty_account;",
+        "DROP FUNCTION loyalty_check_new_lots, loyalty_check_new_account, loyalty_flaw;",
+        *(
+            before(rf"CREATE FUNCTION loyalty_check_{name}\(.*?\nEND \$\$;\n").replace("CREATE", "CREATE OR REPLACE", 1)
+            for name in ("accounts", "postings", "lots", "moves")
+        ),
+        before(r"CREATE TRIGGER loyalty_lot_check_insert .*?;\n"),
+        before(r"CREATE TRIGGER loyalty_account_check_insert .*?;\n"),
+    ]
 )
-DROP = """
-DROP FUNCTION loyalty_kind_known;
-DROP FUNCTION loyalty_none_negative;
-DROP FUNCTION loyalty_posting_sound;
-DROP FUNCTION loyalty_lot_sound;
-"""
+DROP = "DROP FUNCTION loyalty_kind_known, loyalty_none_negative, loyalty_posting_sound, loyalty_lot_sound;"
 
 
 def holds(function: str, *fields: str) -> models.Func:

@@ -377,9 +377,7 @@ class SourceKey(models.Model):
         verbose_name = _("source key")
         verbose_name_plural = _("source keys")
         constraints = [
-            models.CheckConstraint(
-                condition=_holds("loyalty_kind_known", "kind"), name="loyalty_sourcekey_kind_known"
-            ),
+            models.CheckConstraint(condition=_holds("loyalty_kind_known", "kind"), name="loyalty_sourcekey_kind_known"),
         ]
 
     def __str__(self) -> str:
