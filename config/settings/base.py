@@ -105,7 +105,10 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql:///")}
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"].setdefault("OPTIONS", {})
+# Prepared statements live on a connection: off for a pooler that hands connections from one transaction to the next.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
+    "prepare_threshold", 5 if env.bool("DATABASE_PREPARED", default=True) else None
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ATOMIC_REQUESTS = False
 

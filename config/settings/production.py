@@ -10,7 +10,14 @@ from config.settings.base import env
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[f"https://{host}" for host in ALLOWED_HOSTS])
-DATABASES = {"default": {**env.db_url("DATABASE_URL"), "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {
+    "default": {
+        **env.db_url("DATABASE_URL"),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": DATABASES["default"]["OPTIONS"],
+    }
+}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL")
 GUIKE_PII_KEYS = env.list("GUIKE_PII_KEYS")
 GUIKE_PII_INDEX_KEY = env.str("GUIKE_PII_INDEX_KEY")

@@ -11,12 +11,13 @@ from django.db import connection, transaction
 
 SAMPLES = 5
 
-# Triggers of the migration 0004_ledger_guards; each must exist and be enabled.
+# Triggers of the migrations 0004 and 0008_ledger_guards; each must exist and be enabled.
 GUARDS = (
     "loyalty_account_check_insert",
     "loyalty_account_check_update",
     "loyalty_account_fixed",
     "loyalty_account_no_delete",
+    "loyalty_account_no_rewind",
     "loyalty_account_no_truncate",
     "loyalty_hold_check_insert",
     "loyalty_hold_check_update",

@@ -84,6 +84,14 @@ POSTING_COLUMNS = (
         "UPDATE loyalty_account SET last_seq = last_seq - 1",
         "UPDATE loyalty_account SET last_seq = 0, available = 0, pending = 0, held = 0, head_hash = ''",
         "UPDATE loyalty_account SET head_hash = sha256('x')",
+        # Back to an earlier posting, whole.
+        """
+        UPDATE loyalty_account a
+        SET last_seq = p.seq, available = p.available_after, pending = p.pending_after, held = p.held_after,
+            debt = p.debt_after, head_hash = p.hash
+        FROM loyalty_posting p WHERE p.account_id = a.id AND p.seq = a.last_seq - 1
+        """,
+        "UPDATE loyalty_account SET last_seq = 0, available = 0, pending = 0, held = 0, debt = 0, head_hash = ''",
         "UPDATE loyalty_account SET membership_id = membership_id",
         "DELETE FROM loyalty_account",
         "TRUNCATE loyalty_account CASCADE",
@@ -105,6 +113,32 @@ POSTING_COLUMNS = (
         """
         INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
         VALUES (999999, 999999, 999999, 0, 1)
+        """,
+        # Moves that add up, of a posting and of lots written long ago.
+        """
+        INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
+        SELECT (SELECT id FROM loyalty_posting WHERE kind = 'hold'), l.id, l.account_id, 0,
+            CASE row_number() OVER (ORDER BY l.id) WHEN 1 THEN 1 ELSE -1 END
+        FROM loyalty_lot l WHERE l.state <> 'open' ORDER BY l.id LIMIT 2
+        """,
+        # The same with the lots changed to fit.
+        """
+        WITH moved AS (
+            INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
+            SELECT (SELECT max(id) FROM loyalty_posting WHERE kind = 'earn'), l.id, l.account_id, 0, -1
+            FROM loyalty_lot l WHERE l.state = 'open' LIMIT 1
+        )
+        UPDATE loyalty_lot SET remaining = remaining - 1 WHERE state = 'open'
+        """,
+        # A lot with its move, and no posting that brought it.
+        """
+        WITH lot AS (
+            INSERT INTO loyalty_lot (account_id, posting_id, lot_class, original, remaining, state, earned_date)
+            SELECT p.account_id, p.id, 'earned', 50, 50, 'open', p.business_date
+            FROM loyalty_posting p WHERE p.kind = 'redeem' RETURNING id, posting_id, account_id
+        )
+        INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
+        SELECT lot.posting_id, lot.id, lot.account_id, 0, 50 FROM lot
         """,
         """
         INSERT INTO loyalty_lot (account_id, posting_id, lot_class, original, remaining, state, earned_date)
@@ -215,6 +249,53 @@ def test_a_whole_movement_in_one_statement_adds_up(account):
 )
 def test_half_a_movement_is_refused(account, flaw):
     refused(*forged(account, **flaw))
+
+
+def test_a_move_of_a_lot_that_stays_as_it_was_is_refused(account):
+    lot = Lot.objects.get(account=account, state="open")
+    statement, params = forged(account)
+    begin, end = statement.index("), lot AS ("), statement.index("INSERT INTO loyalty_posting (")
+    refused(
+        f"""{statement[:begin]}), move AS (
+            INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
+            SELECT p.id, {lot.pk}, p.account_id, 0, p.points FROM p
+        ) {statement[end:]}""",
+        params,
+    )
+
+
+def test_what_one_statement_leaves_out_the_next_cannot_bring(account):
+    # A movement that is whole, and then, in the same transaction, moves and a lot that would fit its posting.
+    with connection.cursor() as cursor:
+        cursor.execute(*forged(account))
+    posting = Posting.objects.filter(account=account).latest("seq")
+    first, second = Lot.objects.filter(account=account, state="spent").first(), Lot.objects.get(posting=posting)
+    assert first is not None
+    insert = "INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta) VALUES "
+    refused(f"{insert} ({posting.pk}, {first.pk}, {account}, 0, 1)")
+    pending = Lot.objects.get(account=account, state="pending")
+    refused(f"{insert} ({posting.pk}, {first.pk}, {account}, 0, 1), ({posting.pk}, {pending.pk}, {account}, 0, -1)")
+    refused(
+        f"""
+        WITH taken AS (UPDATE loyalty_lot SET remaining = remaining - 1 WHERE id = {second.pk})
+        INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
+        SELECT max(id), {second.pk}, {account}, 0, -1 FROM loyalty_posting WHERE seq < {posting.seq}
+        """
+    )
+
+
+def test_two_postings_of_an_account_in_one_statement_are_refused(account):
+    # Each continues the one before, yet the account would look at the last one only.
+    statement, params = forged(account)
+    second = f"""
+        , first AS (INSERT INTO loyalty_posting (id, account_id, {POSTING_COLUMNS})
+        SELECT p.id + 1000000, p.account_id, p.seq + 1, 'adjust', -5, p.available_after - 5, p.pending_after, p.held_after,
+            p.debt_after, NULL, 0, NULL, '', '', '', '', '', '', '', NULL, %(now)s, %(day)s, NULL, NULL, '', p.hash,
+            loyalty_posting_hash(p.hash, p.id + 1000000, p.account_id, p.seq + 1, 'adjust', -5, p.available_after - 5,
+                p.pending_after, p.held_after, p.debt_after, NULL, 0, NULL, '', '', '', '', '', '', '', NULL, %(now)s, %(day)s,
+                NULL, NULL, '') FROM p)
+        INSERT INTO loyalty_posting ("""
+    refused(second.join(statement.rsplit("INSERT INTO loyalty_posting (", 1)), params)
 
 
 def test_a_hash_that_does_not_follow_is_refused(account):

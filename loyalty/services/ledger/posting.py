@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors as pg_errors
 
 from loyalty.services.ledger.movements import BY_PROGRAMME, Movement, PostingResult, Verb
@@ -91,19 +93,22 @@ _ERRORS: dict[str, type[LedgerError]] = {
 _ATTEMPTS = 5
 
 
+_asked = operator.attrgetter(*_ASKED)
+_plain = operator.attrgetter(*_PLAIN)
+
+
 def _request_hash(movement: Movement) -> str:
-    asked = [str(getattr(movement, name)) for name in _ASKED]
-    return hashlib.sha256("\x1f".join(asked).encode()).hexdigest()
+    return hashlib.sha256("\x1f".join(map(str, _asked(movement))).encode()).hexdigest()
 
 
 def _payload(i: int, movement: Movement, trace: dict[str, Any]) -> dict[str, Any]:
     """The movement as the database function reads it; what is left out is NULL there."""
     _refuse_nonsense(movement)
-    row: dict[str, Any] = {"i": i, "occurred_at": movement.now}
-    for name in _PLAIN:
-        value = getattr(movement, name)
-        if value is not None and value != "":
-            row[name] = value
+    row = {
+        name: value for name, value in zip(_PLAIN, _plain(movement), strict=True) if value is not None and value != ""
+    }
+    row["i"] = i
+    row["occurred_at"] = movement.now.isoformat()
     if movement.source is not None:
         row["source_system"] = movement.source.system
         row["source_reference"] = movement.source.reference
@@ -168,6 +173,26 @@ def _error(code: str, details: str | dict[str, Any] | None) -> LedgerError:
     return _ERRORS[code](json.loads(details) if isinstance(details, str) else details)
 
 
+def _call(connection: BaseDatabaseWrapper, payload: str, *, strict: bool) -> list[tuple[Any, ...]]:
+    """Call the function once, as a statement that this connection has prepared.
+
+    Django's own cursor writes the arguments into the text of each statement, so that the server has to read
+    and plan it again. It is used where somebody listens to the connection's statements.
+    """
+    if connection.queries_logged or connection.execute_wrappers:
+        with connection.cursor() as cursor:
+            cursor.execute(_POST, [payload, strict])
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+    connection.validate_thread_sharing()
+    connection.validate_no_broken_transaction()
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    # With prepare_threshold None, for a pooler, psycopg prepares nothing.
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as prepared:
+        return prepared.execute(_POST, [payload, strict], prepare=True, binary=True).fetchall()
+
+
 def _execute(payload: str, *, strict: bool) -> list[tuple[Any, ...]]:
     """Call the database function, again where another transaction was in the way.
 
@@ -177,10 +202,7 @@ def _execute(payload: str, *, strict: bool) -> list[tuple[Any, ...]]:
     connection = connections[DEFAULT_DB_ALIAS]
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(_POST, [payload, strict])
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
-                return rows
+            return _call(connection, payload, strict=strict)
         except DatabaseError as error:
             cause = error.__cause__
             if isinstance(cause, pg_errors.UniqueViolation):
