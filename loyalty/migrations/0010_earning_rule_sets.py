@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("hotels", "0004_api_requests"),
-        ("loyalty", "0007_ledger_single"),
+        ("loyalty", "0008_ledger_guards"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
