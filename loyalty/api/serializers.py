@@ -155,6 +155,12 @@ class StayWriteSerializer(StrictSerializer):
     rate_plan = serializers.CharField(max_length=40, required=False, allow_blank=True)
     channel = serializers.CharField(max_length=40, required=False, allow_blank=True)
     market_segment = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    booking_reference = serializers.CharField(
+        max_length=80,
+        required=False,
+        allow_blank=True,
+        help_text="What the rooms of one booking have in common, where a programme counts their nights once.",
+    )
     currency = serializers.CharField(
         required=False, validators=[currency_validator], help_text="ISO 4217; default: the property's."
     )

@@ -150,6 +150,8 @@ class Stay(Visit):
     reservation = models.OneToOneField(
         Reservation, models.PROTECT, null=True, blank=True, related_name="stay", verbose_name=_("reservation")
     )
+    # What the rooms of one booking have in common; empty where each room stands for itself.
+    booking_reference = models.CharField(_("booking"), max_length=80, blank=True, db_default="")
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.CHECKED_OUT)
     # Sum of the folio lines, tax excluded, kept by the services that write lines.
     net_total = models.DecimalField(_("net total"), max_digits=14, decimal_places=2, default=0)
@@ -183,6 +185,11 @@ class Stay(Visit):
             models.Index(fields=["guest", "-departure_date", "-id"], name="members_stay_guest"),
             models.Index(fields=["property", "departure_date"], name="members_stay_departure"),
             models.Index(fields=["source_reference"], name="members_stay_reference"),
+            models.Index(
+                fields=["guest", "booking_reference"],
+                condition=~Q(booking_reference=""),
+                name="members_stay_booking",
+            ),
             models.Index(
                 fields=["property", "room_number"], condition=Q(status="in_house"), name="members_stay_in_house"
             ),

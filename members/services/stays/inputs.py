@@ -117,6 +117,7 @@ class StayInput:
     rate_plan: str = ""
     channel: str = ""
     market_segment: str = ""
+    booking_reference: str = ""
     reservation_id: int | None = None
     checked_out_at: dt.datetime | None = None
     status: str = Stay.Status.CHECKED_OUT
@@ -145,6 +146,7 @@ _MAX_LENGTHS = {
     "rate_plan": 40,
     "channel": 40,
     "market_segment": 40,
+    "booking_reference": 80,
     "line_reference": 40,
 }
 
@@ -203,6 +205,8 @@ def content_hash(row: StayInput) -> str:
         row.market_segment,
         sorted(line_content(line) for line in row.lines),
     ]
+    if row.booking_reference:
+        content.append(row.booking_reference)
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
