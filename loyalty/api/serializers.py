@@ -161,6 +161,7 @@ class StayWriteSerializer(StrictSerializer):
         allow_blank=True,
         help_text="What the rooms of one booking have in common, where a programme counts their nights once.",
     )
+    is_group = serializers.BooleanField(required=False, help_text="Whether it belongs to the booking of a group.")
     currency = serializers.CharField(
         required=False, validators=[currency_validator], help_text="ISO 4217; default: the property's."
     )

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('hotels', '0004_api_requests'),
         ('loyalty', '0007_ledger_single'),
-        ('members', '0008_booking_reference'),
+        ('members', '0009_booking_reference'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

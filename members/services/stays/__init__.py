@@ -80,6 +80,7 @@ def post_stay(
     channel: str = "",
     market_segment: str = "",
     booking_reference: str = "",
+    is_group: bool = False,
     reservation: Reservation | None = None,
     checked_out_at: dt.datetime | None = None,
     status: str = Stay.Status.CHECKED_OUT,
@@ -103,6 +104,7 @@ def post_stay(
         channel: Through which the booking came.
         market_segment: The house's segment.
         booking_reference: What the rooms of one booking have in common, such as its confirmation number.
+        is_group: Whether it belongs to the booking of a group.
         reservation: The booking, if there was one.
         checked_out_at: Aware instant of departure; `now` where the source does not say.
         status: `checked_out`, or `in_house` for a guest who is still there (see `check_out_stay`).
@@ -130,6 +132,7 @@ def post_stay(
         channel=channel,
         market_segment=market_segment,
         booking_reference=booking_reference,
+        is_group=is_group,
         reservation_id=reservation.pk if reservation else None,
         checked_out_at=checked_out_at or now,
         status=status,

@@ -118,6 +118,7 @@ class StayInput:
     channel: str = ""
     market_segment: str = ""
     booking_reference: str = ""
+    is_group: bool = False
     reservation_id: int | None = None
     checked_out_at: dt.datetime | None = None
     status: str = Stay.Status.CHECKED_OUT
@@ -207,6 +208,9 @@ def content_hash(row: StayInput) -> str:
     ]
     if row.booking_reference:
         content.append(row.booking_reference)
+    if row.is_group:
+        # Only where it is one: what was stored before this was known keeps its hash.
+        content.append("group")
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("members", "0007_known_choices")]
+    dependencies = [("members", "0008_group_booking")]
 
     operations = [
         migrations.AddField(
