@@ -62,7 +62,16 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
     for rank, (code, name, name_en, amount, stays, rate) in enumerate(TIERS):
         tier = Tier.objects.create(programme=programme, code=code, name=name, name_en=name_en, rank=rank)
         if amount:
-            TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)
+            TierCriteria.objects.create(
+                tier=tier,
+                effective_from=start,
+                conditions={
+                    "any": [
+                        {"field": "amount", "op": "gte", "value": amount},
+                        {"field": "stays", "op": "gte", "value": stays},
+                    ]
+                },
+            )
         for currency, factor in (("CNY", Decimal(1)), ("THB", THB_IN_CNY)):
             EarningRule.objects.create(
                 programme=programme,

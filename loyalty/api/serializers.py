@@ -24,9 +24,9 @@ class NamedSerializer(serializers.Serializer[BilingualName]):
 
 
 class MeasureSerializer(serializers.Serializer[Any]):
-    """How far one measure of the next tier is; any one of them is enough."""
+    """How far one measure of the next tier is; the sentence says which of them are needed together."""
 
-    kind = serializers.ChoiceField(choices=["amount", "stays", "nights"])
+    kind = serializers.CharField(help_text="`amount`, `stays`, `nights`, `points`, …; `lifetime_…` since enrollment.")
     done = serializers.DecimalField(max_digits=16, decimal_places=2)
     needed = serializers.DecimalField(max_digits=16, decimal_places=2)
     missing = serializers.DecimalField(max_digits=16, decimal_places=2)
@@ -50,6 +50,8 @@ class OwnMembershipSerializer(serializers.Serializer[MemberSummary]):
     status = serializers.CharField(source="membership.status")
     tier = NamedSerializer()
     tier_since_date = serializers.DateField()
+    tier_until_date = serializers.DateField(allow_null=True, help_text="The last day; null: without end.")
+    tier_sentence = serializers.CharField(help_text="The way to the next tier and how long this one lasts.")
     available = serializers.IntegerField()
     pending = serializers.IntegerField()
     next_tier = ProgressSerializer(allow_null=True)

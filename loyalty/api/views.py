@@ -73,6 +73,8 @@ def _glance(membership: Membership) -> dict[str, Any]:
         "number": summary.number,
         "tier": summary.tier,
         "tier_since_date": summary.tier_since_date,
+        "tier_until_date": summary.outlook.until_date,
+        "tier_sentence": summary.sentence,
         "available": summary.available,
         "pending": summary.pending,
         "held": summary.held,

@@ -1,8 +1,11 @@
 """Say what the three columns of a threshold said as a tree of conditions, and what counts as a policy."""
 
 import datetime as dt
+from decimal import Decimal
 
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 from django.db.migrations.exceptions import IrreversibleError
 
 # Before every stay that a programme may hold.
@@ -10,11 +13,11 @@ BEGINNING = dt.date(1970, 1, 1)
 COLUMNS = {"amount": "min_amount", "stays": "min_stays", "nights": "min_nights"}
 
 
-def _number(value):
+def _number(value: Decimal) -> int | str:
     return int(value) if value == int(value) else str(value)
 
 
-def to_trees(apps, schema_editor):
+def to_trees(apps: StateApps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
     criteria = apps.get_model("loyalty", "TierCriteria")
     rows = list(criteria.objects.all())
     for row in rows:
@@ -33,7 +36,7 @@ def to_trees(apps, schema_editor):
     )
 
 
-def to_columns(apps, schema_editor):
+def to_columns(apps: StateApps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
     criteria = apps.get_model("loyalty", "TierCriteria")
     rows = list(criteria.objects.all())
     for row in rows:

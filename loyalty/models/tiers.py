@@ -18,13 +18,17 @@ from loyalty.models.programme import Programme, Tier
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from django_stubs_ext import StrPromise
+
+    from hotels.models import User
+
 
 def everything() -> dict[str, list[object]]:
     """The condition that everything meets."""
     return {"all": []}
 
 
-def _who(verbose_name: object) -> models.ForeignKey:
+def _who(verbose_name: str | StrPromise) -> models.ForeignKey[User | None, User | None]:
     return models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=verbose_name
     )
@@ -121,9 +125,7 @@ class TierPolicy(models.Model):
         default=False,
         help_text=_("The day of the change still belongs to the tier that was reached."),
     )
-    upgrade_timing = models.CharField(
-        _("upgrade"), max_length=8, choices=UpgradeTiming, default=UpgradeTiming.AT_ONCE
-    )
+    upgrade_timing = models.CharField(_("upgrade"), max_length=8, choices=UpgradeTiming, default=UpgradeTiming.AT_ONCE)
     validity = models.CharField(_("a tier is valid"), max_length=16, choices=Validity, default=Validity.UNLIMITED)
     validity_months = models.PositiveSmallIntegerField(
         _("months valid"), null=True, blank=True, validators=[MinValueValidator(1)]
@@ -269,9 +271,7 @@ class TierGrant(models.Model):
     """A tier that was given, not earned: by hand, matched, won, bought, or for life. It is a floor while it lasts."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    membership = models.ForeignKey(
-        Membership, models.PROTECT, related_name="tier_grants", verbose_name=_("membership")
-    )
+    membership = models.ForeignKey(Membership, models.PROTECT, related_name="tier_grants", verbose_name=_("membership"))
     tier = models.ForeignKey(Tier, models.PROTECT, related_name="grants", verbose_name=_("tier"))
     source = models.CharField(_("tier from"), max_length=12, choices=TierSource)
     from_date = models.DateField(_("from"))
@@ -433,7 +433,9 @@ class TierReview(models.Model):
                 name="loyalty_tierreview_once",
                 violation_error_message=_("There is a review of this day already; discard it first."),
             ),
-            _known("state", ["building", "draft", "approved", "applied", "discarded"], "loyalty_tierreview_state_known"),
+            _known(
+                "state", ["building", "draft", "approved", "applied", "discarded"], "loyalty_tierreview_state_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -472,7 +474,7 @@ class TierReviewRow(models.Model):
     to_tier = models.ForeignKey(Tier, models.PROTECT, related_name="+", verbose_name=_("to tier"))
     until_date = models.DateField(_("valid until"), null=True, blank=True)
     figures = models.JSONField(_("figures"))
-    # {"ended": date, "reached": rank or null, "floor": rank or null, "step": bool, "criteria": id}
+    # End and source of the tier, and the ranks that figures reach and that grants are a floor of.
     why = models.JSONField(_("why"))
     decision = models.CharField(_("decision"), max_length=8, choices=Decision, default=Decision.INCLUDE)
     decision_reason = models.CharField(_("reason of the decision"), max_length=200, blank=True)
@@ -567,9 +569,7 @@ class EntitlementUse(models.Model):
     """One use of a benefit at a property; undone, it stays with who undid it."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    entitlement = models.ForeignKey(
-        Entitlement, models.PROTECT, related_name="uses", verbose_name=_("entitlement")
-    )
+    entitlement = models.ForeignKey(Entitlement, models.PROTECT, related_name="uses", verbose_name=_("entitlement"))
     property = models.ForeignKey(Property, models.PROTECT, related_name="+", verbose_name=_("property"))
     used_at = models.DateTimeField(_("used at"))
     actor = _who(_("who"))
@@ -589,4 +589,3 @@ class EntitlementUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entitlement_id} {self.used_at:%Y-%m-%d}"
-

@@ -13,7 +13,7 @@ Names are kept as `{"zh": …, "en": …}` as they were on the day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -145,7 +145,7 @@ def _equation(facts: Facts) -> str:
 def _term(part: Facts, facts: Facts) -> str:
     currency, rate, tier = facts["currency"], Decimal(part["rate"]), facts.get("tier") or {}
     values = {
-        "amount": _money(Decimal(part["amount"]), currency),
+        "amount": money(Decimal(part["amount"]), currency),
         "rate": part["rate"],
         # A rule that is called like the tier is known to the reader by the tier's name in their language.
         "rule": name_of(tier) if part["name"] in tier.values() else part["name"],
@@ -161,7 +161,8 @@ def _term(part: Facts, facts: Facts) -> str:
     )
 
 
-def _money(amount: Decimal, currency: str) -> str:
+def money(amount: Decimal, currency: str) -> str:
+    """An amount with its currency, as the reader's language writes it."""
     text = f"{amount:,.2f}"
     if currency in _AMOUNTS:
         return str(_AMOUNTS[currency]) % {"amount": text}

@@ -55,7 +55,8 @@ class Figures:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Figures:
         """The figures that `as_json` wrote; what else stands there is left out."""
-        return cls(**{name: Decimal(told[name]) if name == "amount" else told[name] for name in MEASURES if name in told})
+        counts = {name: int(told.get(name, 0)) for name in MEASURES if name != "amount"}
+        return cls(amount=Decimal(told.get("amount", 0)), **counts)
 
 
 MEASURES = tuple(part.name for part in fields(Figures))
@@ -383,7 +384,7 @@ class Verdict:
     source: str
 
 
-def judge(
+def judge(  # noqa: PLR0911 - one return for each case
     standing: Standing,
     terms: PolicyTerms,
     *,

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL is put together from this module's columns and numbers; values are parameters
 """What a programme asks for and what members have: policies, thresholds, figures, and the verdict of a review.
 
 `Judging` says in one statement over any number of members what `loyalty.rules.tiers.judge` says of one.
@@ -11,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -221,10 +223,12 @@ class Judging:
                 {self.sql(selected)}
                 SELECT id, kind, tier_id, to_tier_id, until_date, new_source, grant_id, figures::text, why::text
                 FROM verdicts ORDER BY id
-                """,  # noqa: S608 - columns and numbers of this module; values are parameters
+                """,
                 {**self.parameters, "ids": list(membership_ids or ())},
             )
-            return [Judgement(*row[:7], _json(row[7]), _json(row[8])) for row in cursor.fetchall()]
+            return [
+                Judgement(*facts, json.loads(figures), json.loads(why)) for *facts, figures, why in cursor.fetchall()
+            ]
 
     def reached(self, membership_id: int) -> tuple[int, dt.date | None]:
         """The rank that a member's figures reach by themselves, and its last day."""
@@ -236,7 +240,7 @@ class Judging:
                     CASE WHEN for_life >= greatest(reached, reached_before, 1) THEN NULL
                         WHEN reached >= reached_before THEN until_now ELSE until_before END
                 FROM best
-                """,  # noqa: S608
+                """,
                 {**self.parameters, "id": membership_id},
             )
             row = cursor.fetchone()
@@ -381,7 +385,7 @@ class Judging:
         if self.terms.downgrade != "one_step":
             return "best"
         ranks = list(self.tiers)
-        below = {rank: lower for lower, rank in zip(ranks, ranks[1:], strict=False)}
+        below = {rank: lower for lower, rank in pairwise(ranks)}
         return f"greatest(best, {self._by_rank('rank', below, '0')})"
 
     def _by_rank(self, column: str, values: Mapping[int, int], otherwise: str = "NULL") -> str:
@@ -432,10 +436,6 @@ def _sum(name: str, when: str) -> str:
     return f"{total}::bigint" if name != "amount" else total
 
 
-def _json(text: str) -> dict[str, Any]:
-    return json.loads(text)
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """Days of a member, both ends included; the key tells several spans of one member apart."""
@@ -458,7 +458,7 @@ def figures_between(spans: Sequence[Span]) -> dict[int, tuple[Figures, Figures]]
             FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::date[]) AS s (key, membership_id, start, until)
             JOIN loyalty_qualificationentry q ON q.membership_id = s.membership_id AND q.business_date <= s.until
             GROUP BY s.key
-            """,  # noqa: S608 - names of measures
+            """,
             [
                 [span.key for span in spans],
                 [span.membership_id for span in spans],

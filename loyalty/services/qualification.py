@@ -305,11 +305,7 @@ class QualificationBatch:
         self._load_counted([stay.pk for stay in others])
         for stay in [*mine, *others]:
             self._rooms[_booking(stay)][stay.pk] = stay
-        lines = FolioLine.objects.filter(stay__in=[stay.pk for stay in [*mine, *others]]).values_list(
-            "stay_id", "line_reference", "business_date", "category", "net_amount", "is_eligible"
-        )
-        for stay_id, *charge in lines:
-            self._charges[stay_id].append(Charge(*charge))
+        self._charges |= charges_of([stay.pk for stay in [*mine, *others]])
 
     def _load_facts(self) -> None:
         """Which stays are no-shows, and which meet a policy's conditions; nothing is read where nobody asks."""
@@ -461,6 +457,17 @@ class QualificationBatch:
         membership.counts_from_date = move.zero_from or membership.counts_from_date
 
 
+def charges_of(stay_ids: Sequence[int]) -> dict[int, list[Charge]]:
+    """The folios of some stays, by stay id."""
+    charges: dict[int, list[Charge]] = defaultdict(list)
+    lines = FolioLine.objects.filter(stay__in=stay_ids).values_list(
+        "stay_id", "line_reference", "business_date", "category", "net_amount", "is_eligible"
+    )
+    for stay_id, reference, business_date, category, net_amount, is_eligible in lines:
+        charges[stay_id].append(Charge(reference, business_date, category, net_amount, is_eligible))
+    return charges
+
+
 def _booking(stay: Stay) -> Booking:
     return stay.guest_id or 0, stay.property_id, stay.source_system, stay.booking_reference
 
@@ -479,12 +486,7 @@ def recount_stays(*, actor: User | None, now: dt.datetime, stay_ids: Sequence[in
     )
     batch = QualificationBatch(actor=actor, now=now, stays=stays)
     batch.load()
-    charges: dict[int, list[Charge]] = defaultdict(list)
-    lines = FolioLine.objects.filter(stay__in=[stay.pk for stay in stays]).values_list(
-        "stay_id", "line_reference", "business_date", "category", "net_amount", "is_eligible"
-    )
-    for stay_id, *charge in lines:
-        charges[stay_id].append(Charge(*charge))
+    charges = charges_of([stay.pk for stay in stays])
     for stay in stays:
         if stay.pk in batch.member_of:
             batch.count(stay, batch.member_of[stay.pk], charges[stay.pk], None)

@@ -66,8 +66,10 @@ def add_qualification(
     """
     if not figures or not reason.strip():
         raise NothingToCount
-    membership = Membership.objects.select_for_update(no_key=True, of=("self",)).select_related("programme").get(
-        pk=membership_id
+    membership = (
+        Membership.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("programme")
+        .get(pk=membership_id)
     )
     known = QualificationEntry.objects.filter(membership=membership, kind=kind, reference=reference)
     if reference and (entries := list(known.order_by("revision"))):
@@ -196,7 +198,7 @@ def carry_over_excess(*, now: dt.datetime, programme: Programme) -> int:
                 "now": now,
             },
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _excess(name: str, thresholds: Sequence[Threshold], lowest: int) -> str:
