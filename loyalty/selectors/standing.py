@@ -227,7 +227,8 @@ class Judging:
                 {**self.parameters, "ids": list(membership_ids or ())},
             )
             return [
-                Judgement(*facts, json.loads(figures), json.loads(why)) for *facts, figures, why in cursor.fetchall()
+                Judgement(pk, kind, before, after, until, source, grant, json.loads(figures), json.loads(why))
+                for pk, kind, before, after, until, source, grant, figures, why in cursor.fetchall()
             ]
 
     def reached(self, membership_id: int) -> tuple[int, dt.date | None]:
