@@ -73,9 +73,13 @@ def slow_verdict(membership, entries, grants, judging):
     before = period_before(terms, as_of, enrolled, membership.counts_from_date)
     lifetime = figures(entries, dt.date.min, as_of)
     reached = highest_reached(judging.thresholds, figures(entries, now.start, now.end), lifetime)
-    reached_before = highest_reached(judging.thresholds, figures(entries, before.start, before.end), lifetime) if before else None
+    reached_before = (
+        highest_reached(judging.thresholds, figures(entries, before.start, before.end), lifetime) if before else None
+    )
     for_life = highest_for_life(judging.thresholds, lifetime)
-    standing = [g for g in grants if g.revoked_at is None and g.from_date <= RUN and (not g.until_date or g.until_date >= RUN)]
+    standing = [
+        g for g in grants if g.revoked_at is None and g.from_date <= RUN and (not g.until_date or g.until_date >= RUN)
+    ]
     top = max((g.tier.rank for g in standing), default=0)
     ends = [g.until_date for g in standing if g.tier.rank == top]
     end_before = year_start(terms, as_of, enrolled) - DAY
@@ -118,7 +122,9 @@ def test_the_statement_judges_like_the_rule(number):
         joined = dt.datetime(2022, 1, 1, 12, tzinfo=dt.UTC) + dice.randrange(1800) * DAY
         Membership.objects.filter(pk=membership.pk).update(
             enrolled_at=dice.choice([joined, dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)]),
-            tier_until_date=dice.choice([None, RUN + dice.randrange(-60, 500) * DAY, RUN - dice.randrange(1, 30) * DAY]),
+            tier_until_date=dice.choice(
+                [None, RUN + dice.randrange(-60, 500) * DAY, RUN - dice.randrange(1, 30) * DAY]
+            ),
             tier_source=dice.choice(["earned", "earned", "lifetime", "manual"]),
             protected_until_date=dice.choice([None, None, None, RUN, RUN - DAY]),
             counts_from_date=dice.choice([None, None, RUN - dice.randrange(400) * DAY]) if programme else None,

@@ -241,9 +241,7 @@ def test_s09_three_rooms_of_a_booking_count_two_nights():
 
 
 @given(
-    rooms=st.lists(
-        st.tuples(st.integers(0, 10), st.integers(0, 5), st.booleans()), min_size=1, max_size=5
-    ),
+    rooms=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 5), st.booleans()), min_size=1, max_size=5),
     order=st.randoms(),
 )
 def test_a_booking_counts_each_night_once_in_whatever_order(rooms, order):
@@ -345,10 +343,10 @@ def test_a_review_decides_by_the_policy(standing, terms, expected):
     until=st.none() | days,
     step=st.booleans(),
 )
-def test_nobody_falls_below_what_is_reached_or_granted_or_by_more_than_the_step(rank, reached, before, floor, until, step):
-    terms = PolicyTerms(
-        window="calendar_year", validity="next_year", downgrade="one_step" if step else "reached"
-    )
+def test_nobody_falls_below_what_is_reached_or_granted_or_by_more_than_the_step(
+    rank, reached, before, floor, until, step
+):
+    terms = PolicyTerms(window="calendar_year", validity="next_year", downgrade="one_step" if step else "reached")
     found = judge(
         Standing(rank, until, reached=reached, reached_before=before, floor=floor),
         terms, run_date=RUN, ranks=[0, 1, 2, 3], until_now=None, until_before=None,
