@@ -1,5 +1,5 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import earning, ledger, members, programme, tiers
+from loyalty.admin import earning, ledger, members, programme, tier_moves, tiers
 
-__all__ = ["earning", "ledger", "members", "programme", "tiers"]
+__all__ = ["earning", "ledger", "members", "programme", "tier_moves", "tiers"]

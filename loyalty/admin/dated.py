@@ -21,7 +21,6 @@ from unfold.decorators import action, display
 from unfold.widgets import (
     INPUT_CLASSES,
     UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -29,7 +28,7 @@ from hotels.admin.base import AuditedAdmin
 from hotels.models import User
 from loyalty.models import EarningRule, Membership, Programme, TierBenefit, TierCriteria, TierPolicy
 from loyalty.services.rules import RuleChangeRefused, check_edit, check_start, has_begun, last_begun_date
-from members.rules.conditions import InvalidCondition, parse, read, sentence, tree_of
+from members.rules.conditions import read, sentence
 
 DatedModel = TypeVar("DatedModel", EarningRule, TierCriteria, TierBenefit, TierPolicy)
 Dated = EarningRule | TierCriteria | TierBenefit | TierPolicy
@@ -43,26 +42,6 @@ def programme_of(row: Dated) -> Programme:
 def in_words(tree: Mapping[str, Any], target: str) -> str:
     """Conditions as a sentence, for lists."""
     return capfirst(sentence(read(tree, target)))
-
-
-class TreeField(forms.JSONField):
-    """A tree of conditions; the first thing that is wrong stands at the field."""
-
-    def __init__(self, target: str, **kwargs: Any) -> None:
-        self.target = target
-        kwargs.setdefault("widget", UnfoldAdminTextareaWidget)
-        super().__init__(**kwargs)
-
-    def clean(self, value: Any) -> Any:
-        """The tree in the form in which it is stored."""
-        tree = super().clean(value)
-        if tree is None:
-            return {"all": []}
-        try:
-            return tree_of(parse(tree, self.target))
-        except InvalidCondition as error:
-            _path, code, message = error.errors[0]
-            raise ValidationError(message, code=code) from error
 
 
 class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from hotels.admin.base import AuditedAdmin, GrowingMixin, ReadOnlyAdmin
-from loyalty.admin.dated import DatedAdmin, DatedForm, TreeField, actor_of, in_words
+from loyalty.admin.dated import DatedAdmin, DatedForm, actor_of, in_words
 from loyalty.models import (
     ChallengeEntry,
     TierBenefit,
@@ -28,6 +28,7 @@ from loyalty.services.tier_terms import (
     change_tier_criteria,
     change_tier_policy,
 )
+from members.forms import ConditionField
 
 CARRIED = [
     ("nights", _("nights")),
@@ -47,8 +48,8 @@ class TierPolicyForm(DatedForm[TierPolicy]):
         widget=forms.CheckboxSelectMultiple,
         help_text=TierPolicy._meta.get_field("carry_over").help_text,
     )
-    stay_conditions = TreeField(
-        "stay",
+    stay_conditions = ConditionField(
+        target="stay",
         label=_("stays that count"),
         required=False,
         help_text=TierPolicy._meta.get_field("stay_conditions").help_text,
@@ -70,7 +71,7 @@ class TierPolicyForm(DatedForm[TierPolicy]):
 class TierCriteriaForm(DatedForm[TierCriteria]):
     """Thresholds; those in force stay."""
 
-    conditions = TreeField(TARGET, label=_("reached by"))
+    conditions = ConditionField(target=TARGET, required=True, label=_("reached by"))
 
     class Meta:
         model = TierCriteria
@@ -209,7 +210,7 @@ class TierBenefitAdmin(DatedAdmin):
 class TierChallengeForm(forms.ModelForm[TierChallenge]):
     """A challenge."""
 
-    conditions = TreeField(TARGET, label=_("to be met"))
+    conditions = ConditionField(target=TARGET, required=True, label=_("to be met"))
 
     class Meta:
         model = TierChallenge

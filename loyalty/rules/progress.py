@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from loyalty.rules.explain import money
-from loyalty.rules.tiers import LIFETIME, Way
+from loyalty.rules.tiers import LIFETIME, Figures, Way
 
 # A measure and what is missing of it.
 Missing = tuple[str, Decimal]
@@ -71,6 +72,36 @@ def explain_validity(
         "missing": joined,
         "deadline": deadline.isoformat(),
     }
+
+
+def explain_verdict(kind: str, figures: Mapping[str, Any], why: Mapping[str, Any], *, currency: str) -> str:
+    """Say why a review moves a member, from what its row keeps.
+
+    Args:
+        kind: Upgrade, renewal or downgrade.
+        figures: Figures on the run date.
+        why: End of the tier, and what else it could rest on.
+        currency: ISO 4217 code of amounts.
+    """
+    told = Figures.from_json(figures)
+    facts = {
+        "amount": money(told.amount, currency),
+        "stays": f"{told.stays:,}",
+        "nights": f"{told.nights:,}",
+        "points": f"{told.points:,}",
+        "date": why.get("until") or "",
+    }
+    counted = _("%(amount)s, %(stays)s stays, %(nights)s nights, %(points)s qualifying points") % facts
+    if kind == "upgrade":
+        return _("The threshold is reached: %(figures)s.") % {"figures": counted}
+    if kind == "renewal":
+        return _("The tier is reached again: %(figures)s.") % {"figures": counted}
+    if facts["date"]:
+        return _("The tier ended on %(date)s and was not reached again: %(figures)s.") % {
+            "date": facts["date"],
+            "figures": counted,
+        }
+    return _("The figures no longer hold the tier: %(figures)s.") % {"figures": counted}
 
 
 def _at_most_three(steps: list[str]) -> list[str]:

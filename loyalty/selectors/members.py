@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q, Sum
 
-from loyalty.models import Account, Lot, Membership, Tier, TierBenefit
+from loyalty.models import Account, Lot, Membership, Tier, TierBenefit, TierChange
 from loyalty.rules.progress import explain_progress, explain_validity, missing_of
 from loyalty.rules.tiers import (
     Figures,
@@ -214,6 +214,12 @@ def _keeping(own: PolicyTerms, membership: Membership, enrolled: dt.date, today:
     start = year_start(own, today, enrolled)
     end = next_year_start(own, start, enrolled) - dt.timedelta(days=1)
     return Period(max(start, since), min(end, until))
+
+
+def tier_history(membership: Membership, limit: int = 5) -> list[TierChange]:
+    """The latest changes of a member's tier, newest first, with the tiers."""
+    changes = TierChange.objects.filter(membership=membership).select_related("from_tier", "to_tier")
+    return list(changes.order_by("-pk")[:limit])
 
 
 @dataclass(slots=True)
