@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -135,7 +135,7 @@ class TierGrantAdmin(MayGrant, GrowingMixin, AuditedAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """What the service refuses is said on the page, and nothing is written."""
         try:
-            return super().add_view(request, form_url, extra_context)
+            return cast("HttpResponse", super().add_view(request, form_url, extra_context))
         except TierGrantError as refused:
             messages.error(request, str(refused))
             return HttpResponseRedirect(request.get_full_path())

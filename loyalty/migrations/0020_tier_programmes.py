@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('effective_from', models.DateField(verbose_name='effective from')),
-                ('window', models.CharField(choices=[('rolling', 'the last months'), ('calendar_year', 'calendar year'), ('membership_year', 'membership year'), ('lifetime', 'since enrolment')], default='rolling', max_length=16, verbose_name='what counts')),
+                ('window', models.CharField(choices=[('rolling', 'the last months'), ('calendar_year', 'calendar year'), ('membership_year', 'membership year'), ('lifetime', 'since enrollment')], default='rolling', max_length=16, verbose_name='what counts')),
                 ('window_months', models.PositiveSmallIntegerField(default=12, help_text='For “the last months”.', validators=[django.core.validators.MinValueValidator(1)], verbose_name='months that count')),
                 ('night_counting', models.CharField(choices=[('per_room', 'each room counts'), ('per_booking', 'one night a booking, however many rooms')], default='per_room', max_length=12, verbose_name='several rooms')),
                 ('free_nights', models.CharField(choices=[('stay', 'all nights of a stay that was paid for'), ('paid', 'only nights that were paid for'), ('all', 'free nights count, too')], default='stay', max_length=8, verbose_name='nights that count')),

@@ -47,7 +47,7 @@ class TierPolicy(models.Model):
         ROLLING = "rolling", _("the last months")
         CALENDAR_YEAR = "calendar_year", _("calendar year")
         MEMBERSHIP_YEAR = "membership_year", _("membership year")
-        LIFETIME = "lifetime", _("since enrolment")
+        LIFETIME = "lifetime", _("since enrollment")
 
     class NightCounting(models.TextChoices):
         """What two rooms of one guest on one night count."""

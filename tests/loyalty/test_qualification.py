@@ -3,6 +3,7 @@
 import datetime as dt
 import random
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -374,9 +375,9 @@ def test_the_order_of_events_does_not_matter(place, seed, nights):
             )
         late = FolioLineInput("9", TODAY - 2 * DAY, "room", Decimal(150))
         events = [
-            lambda: add_folio_lines(actor=None, now=NOW, stay_id=posted[1].pk, lines=[late]),
-            lambda: void_stay(actor=None, now=NOW, stay_id=posted[3].pk, reason="twice"),
-            lambda: void_stay(actor=None, now=NOW, stay_id=posted[6].pk, reason="twice"),
+            partial(add_folio_lines, actor=None, now=NOW, stay_id=posted[1].pk, lines=[late]),
+            partial(void_stay, actor=None, now=NOW, stay_id=posted[3].pk, reason="twice"),
+            partial(void_stay, actor=None, now=NOW, stay_id=posted[6].pk, reason="twice"),
         ]
         if order is not None:
             random.Random(order).shuffle(events)
