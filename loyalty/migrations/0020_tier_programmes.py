@@ -623,4 +623,16 @@ class Migration(migrations.Migration):
             model_name='tierwarning',
             constraint=models.UniqueConstraint(fields=('membership', 'tier', 'until_date'), name='loyalty_tierwarning_once'),
         ),
+        migrations.AddConstraint(
+            model_name="tiergrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "before_source__in",
+                        ["earned", "manual", "matched", "challenge", "purchased", "lifetime", "promotional"],
+                    )
+                ),
+                name="loyalty_tiergrant_before_known",
+            ),
+        ),
     ]

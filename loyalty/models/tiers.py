@@ -315,6 +315,7 @@ class TierGrant(models.Model):
                 ["manual", "matched", "challenge", "purchased", "lifetime", "promotional"],
                 "loyalty_tiergrant_source_known",
             ),
+            _known("before_source", TierSource.values, "loyalty_tiergrant_before_known"),
         ]
         indexes = [models.Index(fields=["membership", "until_date"], name="loyalty_tiergrant_standing")]
 
