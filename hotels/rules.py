@@ -20,6 +20,7 @@ DESK = (
     "members.view_stay",
     "loyalty.view_membership",
     "loyalty.redeem_points",
+    "loyalty.use_entitlement",
     "loyalty.view_posting",
     "feedback.view_ticket",
     "feedback.add_ticket",

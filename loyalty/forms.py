@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
-from loyalty.models import Programme, Reward
+from loyalty.models import Programme, Reward, TierBenefit
 from members.forms import DateField, DeskForm
 from members.models import Guest, Reservation, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
@@ -196,6 +197,24 @@ class RedeemForm(DeskForm):
         super().__init__(*args, **kwargs)
         rewards = Reward.objects.filter(programme=programme, is_active=True).order_by("points", "pk")
         self.fields["reward"].queryset = rewards  # type: ignore[attr-defined]
+
+
+class BenefitForm(DeskForm):
+    """One use of a benefit."""
+
+    benefit = forms.ModelChoiceField(
+        label=_("Benefit"),
+        queryset=TierBenefit.objects.none(),
+        widget=forms.RadioSelect,
+        empty_label=None,
+        error_messages={"required": _("Choose a benefit.")},
+    )
+
+    def __init__(self, *args: Any, benefits: Sequence[TierBenefit], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["benefit"].queryset = TierBenefit.objects.filter(  # type: ignore[attr-defined]
+            pk__in=[benefit.pk for benefit in benefits]
+        ).order_by("pk")
 
 
 class AdjustForm(DeskForm):

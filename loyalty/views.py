@@ -18,12 +18,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hotels.views import staff_required
-from loyalty.forms import AdjustForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
-from loyalty.models import Membership, Posting, Programme, Redemption, Reward
+from loyalty.forms import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
+from loyalty.models import EntitlementUse, Membership, Posting, Programme, Redemption, Reward, TierBenefit
 from loyalty.rules.explain import UNDONE_AT_DESK
+from loyalty.selectors.benefits import benefits_left, visit_of
 from loyalty.selectors.card import desk_programme, programme_today, summary_of
 from loyalty.selectors.members import MemberSummary
 from loyalty.selectors.postings import points_of_stays, statement
+from loyalty.services.entitlements import EntitlementError, undo_entitlement_use, use_entitlement
 from loyalty.services.ledger import LedgerError, reverse_posting
 from loyalty.services.memberships import AlreadyMember, MembershipError, enrol_member
 from loyalty.services.redemptions import RedemptionError, adjust_points, cancel_redemption, redeem_reward
@@ -287,6 +289,61 @@ def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpRespons
         return refuse_on_card(request, guest, str(error))
     text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
     return back_to_card(request, guest, text)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_required("loyalty.use_entitlement")
+def use_benefit(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Give a member a benefit of the tier, as often as it is there."""
+    guest = guest_or_404(request, public_id)
+    now, place = timezone.now(), place_of(request)
+    today = place.local_date(now)
+    summary = _summary(guest, _programme(), request, now)
+    visit = visit_of(guest, place, today)
+    left = benefits_left(membership=summary.membership, benefits=summary.benefits, today=today, visit=visit)
+    rows = [row for row in left if row.is_countable]
+    form = BenefitForm(
+        request.POST or None,
+        benefits=[row.benefit for row in rows],
+        initial={"benefit": request.GET.get("benefit", "")},
+    )
+    if request.method == "POST" and form.is_valid():
+        benefit: TierBenefit = form.cleaned_data["benefit"]
+        try:
+            use = use_entitlement(
+                actor=staff_user(request),
+                now=now,
+                membership_id=summary.membership.pk,
+                benefit_id=benefit.pk,
+                place=place,
+                idempotency_key=str(form.key),
+                visit=visit,
+            )
+        except EntitlementError as error:
+            form.add_error("benefit", str(error))
+        else:
+            text = _("%(benefit)s: used once more.") % {"benefit": benefit.local_name}
+            return back_to_card(request, guest, text, undo=reverse("loyalty:undo_benefit", args=[use.public_id]))
+    chosen = str(form["benefit"].value() or "")
+    context = {
+        "form": form,
+        "guest": guest,
+        "summary": summary,
+        "rows": [(row, str(row.benefit.pk) == chosen) for row in rows],
+    }
+    return render_sheet(request, "loyalty/benefit.html", context)
+
+
+@require_POST
+@staff_required("loyalty.use_entitlement")
+def undo_benefit(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Give a use of a benefit back."""
+    uses = EntitlementUse.objects.select_related("entitlement__membership__guest", "entitlement__benefit")
+    use = get_object_or_404(uses, public_id=public_id, property=place_of(request))
+    undo_entitlement_use(actor=staff_user(request), now=timezone.now(), use_id=use.pk)
+    text = _("%(benefit)s is given back.") % {"benefit": use.entitlement.benefit.local_name}
+    return back_to_card(request, use.entitlement.membership.guest, text)
 
 
 @never_cache

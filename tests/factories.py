@@ -72,6 +72,12 @@ def make_staff(
     return user
 
 
+def at_least(*, every: bool = False, **needed: object) -> dict[str, object]:
+    """Conditions of a tier: any of some figures is enough, or every one is needed."""
+    leaves = [{"field": field, "op": "gte", "value": value} for field, value in needed.items()]
+    return {"all" if every else "any": leaves}
+
+
 def make_programme(code: str = "", **fields: object) -> Programme:
     """A programme with four tiers and 1 / 1 / 1.5 / 2 points per yuan, in force since 2020."""
     programme = Programme.objects.create(
@@ -95,7 +101,9 @@ def make_programme(code: str = "", **fields: object) -> Programme:
     for rank, (tier_code, name, name_en, amount, stays, rate) in enumerate(tiers):
         tier = Tier.objects.create(programme=programme, code=tier_code, name=name, name_en=name_en, rank=rank)
         if amount:
-            TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)
+            TierCriteria.objects.create(
+                tier=tier, effective_from=start, conditions=at_least(amount=amount, stays=stays)
+            )
         rules.append(base_rule(tier_code, rate, name=f"{name} {rate}"))
     publish_rules(programme, *rules, start=start)
     return programme

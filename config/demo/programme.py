@@ -8,7 +8,7 @@ from typing import Any
 
 from campaigns.models import Campaign
 from hotels.models import Property
-from loyalty.models import EarningRule, EarningRuleSet, Programme, Reward, Tier, TierBenefit, TierCriteria
+from loyalty.models import EarningRule, EarningRuleSet, Programme, Reward, Tier, TierBenefit, TierCriteria, TierPolicy
 from loyalty.services.rules import create_draft, publish_rule_set, save_rule
 
 # code, Chinese, English, spend of the year in yuan, stays of the year, points per yuan
@@ -18,19 +18,27 @@ TIERS = (
     ("gold", "金卡会员", "Gold", "10000", 10, "1.5"),
     ("diamond", "钻石会员", "Diamond", "20000", 20, "2"),
 )
+# Chinese, English, kind, and for what is counted how often in which period
 BENEFITS = {
-    "base": (("会员价 98 折", "2% off the best rate"), ("免费无线网络", "Free Wi-Fi")),
-    "silver": (("延迟退房至 13:00", "Late check-out until 1 pm"), ("欢迎饮品", "Welcome drink")),
+    "base": (
+        ("会员价 98 折", "2% off the best rate", "other", "shown", None),
+        ("免费无线网络", "Free Wi-Fi", "other", "shown", None),
+    ),
+    "silver": (
+        ("延迟退房至 13:00", "Late check-out until 1 pm", "late_checkout", "stay", 1),
+        ("欢迎饮品", "Welcome drink", "welcome", "stay", 1),
+    ),
     "gold": (
-        ("双人早餐", "Breakfast for two"),
-        ("延迟退房至 14:00", "Late check-out until 2 pm"),
-        ("视房态升级房型", "Room upgrade when available"),
+        ("双人早餐", "Breakfast for two", "breakfast", "stay", 2),
+        ("延迟退房至 14:00", "Late check-out until 2 pm", "late_checkout", "stay", 1),
+        ("视房态升级房型", "Room upgrade when available", "upgrade", "year", 4),
     ),
     "diamond": (
-        ("双人早餐", "Breakfast for two"),
-        ("延迟退房至 16:00", "Late check-out until 4 pm"),
-        ("保证升级至行政房", "Guaranteed upgrade to a club room"),
-        ("行政酒廊礼遇", "Club lounge access"),
+        ("双人早餐", "Breakfast for two", "breakfast", "unlimited", None),
+        ("延迟退房至 16:00", "Late check-out until 4 pm", "late_checkout", "stay", 1),
+        ("保证升级至行政房", "Guaranteed upgrade to a club room", "upgrade", "year", 6),
+        ("行政酒廊礼遇", "Club lounge access", "lounge", "unlimited", None),
+        ("专属客户经理", "Dedicated contact", "contact", "shown", None),
     ),
 }
 # code, Chinese, English, category, points
@@ -60,13 +68,39 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
         expiry_months=24,
         expiry_rounding=Programme.ExpiryRounding.MONTH_END,
     )
+    # What counts is the last twelve months; a tier lasts a year and falls one step at a time.
+    TierPolicy.objects.create(
+        programme=programme,
+        effective_from=start,
+        validity=TierPolicy.Validity.MONTHS,
+        validity_months=12,
+        grace_days=7,
+        downgrade=TierPolicy.Downgrade.ONE_STEP,
+    )
     for rank, (code, name, name_en, amount, stays, _rate) in enumerate(TIERS):
         tier = Tier.objects.create(programme=programme, code=code, name=name, name_en=name_en, rank=rank)
         if amount:
-            TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)
+            TierCriteria.objects.create(
+                tier=tier,
+                effective_from=start,
+                conditions={
+                    "any": [
+                        {"field": "amount", "op": "gte", "value": amount},
+                        {"field": "stays", "op": "gte", "value": stays},
+                    ]
+                },
+            )
         TierBenefit.objects.bulk_create(
-            TierBenefit(tier=tier, name=benefit, name_en=benefit_en, effective_from=start)
-            for benefit, benefit_en in BENEFITS[code]
+            TierBenefit(
+                tier=tier,
+                name=benefit,
+                name_en=benefit_en,
+                kind=kind,
+                period=period,
+                quantity=quantity,
+                effective_from=start,
+            )
+            for benefit, benefit_en, kind, period, quantity in BENEFITS[code]
         )
     Reward.objects.bulk_create(
         Reward(programme=programme, code=code, name=name, name_en=name_en, category=category, points=points)

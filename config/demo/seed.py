@@ -15,9 +15,11 @@ from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_
 from config.demo.programme import make_programme
 from config.demo.service import Redeemer, write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
+from hotels.models import User
 from loyalty.models import Programme
 from loyalty.services.jobs import expire_lapsed_points, release_due_points
 from loyalty.services.memberships import enrol_members
+from loyalty.services.tier_reviews import apply_review, approve_review, build_review, write_warnings
 from members.models import Consent
 from members.services.guests import create_guests
 
@@ -58,6 +60,7 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     _enrol(rng, programme, guest_ids, memorable, history, begin=begin, now=now)
     say(f"{len(history) + len(present)} bookings, month by month:")
     _live_through(Diary(rng, places), Redeemer(rng, places, users["reception"]), history, present, now=now)
+    _review_tiers(programme, users["group"], now=now)
     write_notes(rng, guest_ids, memorable, now=now)
     write_tickets(rng, places, users, memorable, now=now)
     say("Notes, tags, tickets.")
@@ -125,3 +128,11 @@ def _live_through(
         redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=end)
     diary.write(present, now=now)
     release_due_points(now=now)
+
+
+def _review_tiers(programme: Programme, manager: User, *, now: dt.datetime) -> None:
+    """Let tiers that ended end, so that the demo begins as after its last review."""
+    review = build_review(actor=None, now=now, programme=programme)
+    approve_review(actor=manager, now=now, review_id=review.pk)
+    apply_review(actor=manager, now=now, review_id=review.pk)
+    write_warnings(now=now, programme=programme)

@@ -18,20 +18,28 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import INPUT_CLASSES, UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    INPUT_CLASSES,
+)
 
 from hotels.admin.base import AuditedAdmin
 from hotels.models import User
-from loyalty.models import Membership, Programme, TierBenefit, TierCriteria
+from loyalty.models import Membership, Programme, TierBenefit, TierCriteria, TierPolicy
 from loyalty.services.rules import RuleChangeRefused, check_edit, check_start, has_begun, last_begun_date
+from members.rules.conditions import read, sentence
 
-DatedModel = TypeVar("DatedModel", TierCriteria, TierBenefit)
-Dated = TierCriteria | TierBenefit
+DatedModel = TypeVar("DatedModel", TierCriteria, TierBenefit, TierPolicy)
+Dated = TierCriteria | TierBenefit | TierPolicy
 
 
 def programme_of(row: Dated) -> Programme:
     """The programme whose days count."""
-    return row.tier.programme
+    return row.programme if isinstance(row, TierPolicy) else row.tier.programme
+
+
+def in_words(tree: Mapping[str, Any], target: str) -> str:
+    """Conditions as a sentence, for lists."""
+    return capfirst(sentence(read(tree, target)))
 
 
 class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):
@@ -54,7 +62,11 @@ class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):
     def _check(self, cleaned: Mapping[str, Any]) -> None:
         now = timezone.now()
         if self.instance.pk is None:
-            programme = programme_of(self.instance) if getattr(self.instance, "tier_id", None) else None
+            programme = cleaned.get("programme") or (
+                programme_of(self.instance) if getattr(self.instance, "tier_id", None) else None
+            )
+            if programme is None and getattr(self.instance, "programme_id", None):
+                programme = programme_of(self.instance)
             if programme is None and cleaned.get("tier"):
                 programme = cleaned["tier"].programme
             # Before the first member joins, a programme is set up with rules that begin in the past.
@@ -95,40 +107,21 @@ class ChangeFromForm(forms.Form):
             field.label = capfirst(field.label)
 
 
-class ThresholdForm(ChangeFromForm):
-    """Other thresholds of a tier."""
-
-    min_amount = forms.DecimalField(
-        label=_("spend of at least"),
-        max_digits=14,
-        decimal_places=2,
-        min_value=0,
-        required=False,
-        widget=UnfoldAdminDecimalFieldWidget,
-    )
-    min_stays = forms.IntegerField(
-        label=_("stays of at least"), min_value=0, required=False, widget=UnfoldAdminTextInputWidget
-    )
-    min_nights = forms.IntegerField(
-        label=_("nights of at least"), min_value=0, required=False, widget=UnfoldAdminTextInputWidget
-    )
-
-
-class BenefitForm(ChangeFromForm):
-    """Another benefit instead."""
-
-    name = forms.CharField(label=_("name (Chinese)"), max_length=120, widget=UnfoldAdminTextInputWidget)
-    name_en = forms.CharField(
-        label=_("name (English)"), max_length=120, required=False, widget=UnfoldAdminTextInputWidget
-    )
-
-
 class DatedAdmin(AuditedAdmin):
     """A page whose rows are changed from a date on once they are in force."""
 
     actions_detail = ["change_from"]
-    change_from_form: ClassVar[type[ChangeFromForm]]
+    change_from_form: ClassVar[type[ChangeFromForm]] = ChangeFromForm
     change_from_fields: ClassVar[tuple[str, ...]] = ()
+
+    def get_change_from_form(self, request: HttpRequest) -> type[ChangeFromForm]:
+        """The form of “change from a date”: when, and the fields of the page that it names, unless it has its own."""
+        if self.change_from_form is not ChangeFromForm:
+            return self.change_from_form
+        # As on the page itself: with the fields' widgets, help and validation.
+        fields = self.get_form(request, change=False).base_fields
+        chosen = {name: fields[name] for name in self.change_from_fields if name in fields}
+        return type("ChangeFrom", (ChangeFromForm,), chosen)
 
     def apply(self, request: HttpRequest, row: Any, values: dict[str, Any]) -> models.Model:
         """Call the service that makes the successor."""
@@ -174,7 +167,7 @@ class DatedAdmin(AuditedAdmin):
         if not self.has_change_permission(request, row):
             raise PermissionDenied
         initial = {name: getattr(row, name) for name in self.change_from_fields}
-        form = self.change_from_form(request.POST or None, initial=initial)
+        form = self.get_change_from_form(request)(request.POST or None, initial=initial)
         effect = None
         if request.method == "POST" and form.is_valid():
             values = form.cleaned_data

@@ -1,4 +1,4 @@
-"""Programmes, tiers with thresholds and benefits, rewards in the admin."""
+"""Programmes, tiers with their thresholds and benefits, and rewards in the admin."""
 
 from __future__ import annotations
 
@@ -9,22 +9,14 @@ from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from hotels.admin.base import AuditedAdmin, ScopedInline
-from loyalty.admin.dated import (
-    BenefitForm,
-    DatedAdmin,
-    DatedForm,
-    DatedFormSet,
-    ThresholdForm,
-    actor_of,
-    change_from_link,
-)
+from loyalty.admin.dated import DatedFormSet, change_from_link, in_words
+from loyalty.admin.tiers import TierBenefitForm, TierCriteriaForm
 from loyalty.models import Programme, Reward, Tier, TierBenefit, TierCriteria
-from loyalty.services.rules import change_tier_benefit, change_tier_criteria
+from loyalty.rules.qualification import TARGET
 
 
 class ProgrammeForm(forms.ModelForm[Programme]):
@@ -85,7 +77,6 @@ class ProgrammeAdmin(AuditedAdmin):
             },
         ),
         (_("Earning"), {"fields": ["activity_date", "profile_fields"]}),
-        (_("Tiers"), {"fields": ["qualification_months"]}),
     ]
 
     def get_form(
@@ -105,22 +96,6 @@ class ProgrammeAdmin(AuditedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Never: the ledger belongs to it."""
         return False
-
-
-class TierCriteriaForm(DatedForm[TierCriteria]):
-    """Thresholds; those in force stay."""
-
-    class Meta:
-        model = TierCriteria
-        fields = ["tier", "effective_from", "min_amount", "min_stays", "min_nights"]
-
-
-class TierBenefitForm(DatedForm[TierBenefit]):
-    """A benefit; one in force may only be given an end."""
-
-    class Meta:
-        model = TierBenefit
-        fields = ["tier", "name", "name_en", "property", "effective_from", "effective_until"]
 
 
 class DatedInline(ScopedInline):
@@ -144,8 +119,14 @@ class TierCriteriaInline(DatedInline):
 
     model = TierCriteria
     form = TierCriteriaForm
-    fields = ["effective_from", "min_amount", "min_stays", "min_nights", "change_from"]
+    fields = ["effective_from", "conditions", "in_words", "change_from"]
+    readonly_fields = ["in_words", "change_from"]
     ordering = ["-effective_from", "pk"]
+
+    @admin.display(description=_("in words"))
+    def in_words(self, row: TierCriteria) -> str:
+        """The conditions as a sentence."""
+        return in_words(row.conditions, TARGET) if row.pk else ""
 
 
 class TierBenefitInline(DatedInline):
@@ -153,7 +134,17 @@ class TierBenefitInline(DatedInline):
 
     model = TierBenefit
     form = TierBenefitForm
-    fields = ["name", "name_en", "property", "effective_from", "effective_until", "change_from"]
+    fields = [
+        "name",
+        "name_en",
+        "kind",
+        "period",
+        "quantity",
+        "property",
+        "effective_from",
+        "effective_until",
+        "change_from",
+    ]
     ordering = ["-effective_from", "pk"]
 
 
@@ -161,7 +152,7 @@ class TierBenefitInline(DatedInline):
 class TierAdmin(AuditedAdmin):
     """Levels of a programme with their thresholds and benefits."""
 
-    list_display = ["rank", "name", "name_en", "code", "programme"]
+    list_display = ["rank", "name", "name_en", "code", "is_purchasable", "programme"]
     list_display_links = ["name"]
     list_select_related = ["programme"]
     list_filter = ["programme"]
@@ -173,57 +164,6 @@ class TierAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         """Programme, code and rank of a tier stay: history and other systems refer to them."""
         return ["programme", "code", "rank"] if obj else []
-
-
-@admin.register(TierCriteria)
-class TierCriteriaAdmin(DatedAdmin):
-    """Thresholds of all tiers, by date."""
-
-    form = TierCriteriaForm
-    change_from_form = ThresholdForm
-    change_from_fields = ("min_amount", "min_stays", "min_nights")
-    list_display = ["tier", "effective_from", "min_amount", "min_stays", "min_nights"]
-    list_select_related = ["tier__programme"]
-    list_filter = ["tier"]
-    ordering = ["tier__rank", "-effective_from", "pk"]
-    search_fields = ["tier__name", "tier__name_en"]
-
-    def apply(self, request: HttpRequest, row: TierCriteria, values: dict[str, Any]) -> models.Model:
-        """Let the new thresholds begin."""
-        return change_tier_criteria(
-            actor=actor_of(request),
-            now=timezone.now(),
-            criteria_id=row.pk,
-            from_date=values["effective_from"],
-            min_amount=values["min_amount"],
-            min_stays=values["min_stays"],
-            min_nights=values["min_nights"],
-        )
-
-
-@admin.register(TierBenefit)
-class TierBenefitAdmin(DatedAdmin):
-    """Benefits of all tiers, by date."""
-
-    form = TierBenefitForm
-    change_from_form = BenefitForm
-    change_from_fields = ("name", "name_en")
-    list_display = ["name", "name_en", "state", "tier", "property", "effective_from", "effective_until"]
-    list_select_related = ["tier__programme", "property"]
-    list_filter = ["tier", "property"]
-    ordering = ["tier__rank", "-effective_from", "pk"]
-    search_fields = ["name", "name_en"]
-
-    def apply(self, request: HttpRequest, row: TierBenefit, values: dict[str, Any]) -> models.Model:
-        """Let the new benefit begin."""
-        return change_tier_benefit(
-            actor=actor_of(request),
-            now=timezone.now(),
-            benefit_id=row.pk,
-            from_date=values["effective_from"],
-            name=values["name"],
-            name_en=values["name_en"],
-        )
 
 
 @admin.register(Reward)

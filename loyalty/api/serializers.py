@@ -24,9 +24,9 @@ class NamedSerializer(serializers.Serializer[BilingualName]):
 
 
 class MeasureSerializer(serializers.Serializer[Any]):
-    """How far one measure of the next tier is; any one of them is enough."""
+    """How far one measure of the next tier is; the sentence says which of them are needed together."""
 
-    kind = serializers.ChoiceField(choices=["amount", "stays", "nights"])
+    kind = serializers.CharField(help_text="`amount`, `stays`, `nights`, `points`, …; `lifetime_…` since enrollment.")
     done = serializers.DecimalField(max_digits=16, decimal_places=2)
     needed = serializers.DecimalField(max_digits=16, decimal_places=2)
     missing = serializers.DecimalField(max_digits=16, decimal_places=2)
@@ -50,6 +50,8 @@ class OwnMembershipSerializer(serializers.Serializer[MemberSummary]):
     status = serializers.CharField(source="membership.status")
     tier = NamedSerializer()
     tier_since_date = serializers.DateField()
+    tier_until_date = serializers.DateField(allow_null=True, help_text="The last day; null: without end.")
+    tier_sentence = serializers.CharField(help_text="The way to the next tier and how long this one lasts.")
     available = serializers.IntegerField()
     pending = serializers.IntegerField()
     next_tier = ProgressSerializer(allow_null=True)
@@ -159,6 +161,12 @@ class StayWriteSerializer(StrictSerializer):
     rate_plan = serializers.CharField(max_length=40, required=False, allow_blank=True)
     channel = serializers.CharField(max_length=40, required=False, allow_blank=True)
     market_segment = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    booking_reference = serializers.CharField(
+        max_length=80,
+        required=False,
+        allow_blank=True,
+        help_text="What the rooms of one booking have in common, where a programme counts their nights once.",
+    )
     is_group = serializers.BooleanField(required=False, help_text="Whether it belongs to the booking of a group.")
     currency = serializers.CharField(
         required=False, validators=[currency_validator], help_text="ISO 4217; default: the property's."

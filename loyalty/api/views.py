@@ -73,6 +73,8 @@ def _glance(membership: Membership) -> dict[str, Any]:
         "number": summary.number,
         "tier": summary.tier,
         "tier_since_date": summary.tier_since_date,
+        "tier_until_date": summary.outlook.until_date,
+        "tier_sentence": summary.sentence,
         "available": summary.available,
         "pending": summary.pending,
         "held": summary.held,
@@ -264,7 +266,7 @@ def _stay(facts: dict[str, Any], place: Property) -> dict[str, Any]:
         for line in facts["lines"]
     ]
     texts = ("source_system", "source_reference", "arrival_date", "departure_date", "room_number")
-    optional = ("rate_plan", "channel", "market_segment", "is_group")
+    optional = ("rate_plan", "channel", "market_segment", "booking_reference", "is_group")
     return {
         **{name: facts[name] for name in (*texts, *optional) if name in facts},
         "room_type": room_type,

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("loyalty", "0013_published_rules_stay"),
+        ("loyalty", "0022_tier_columns_gone"),
     ]
 
     operations = [

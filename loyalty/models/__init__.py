@@ -4,14 +4,30 @@ from loyalty.models.earning import EarningRule, EarningRuleSet, RuleUse
 from loyalty.models.expiry import ExpiryNotice
 from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
-from loyalty.models.membership import Membership, QualificationEntry, TierChange
-from loyalty.models.programme import Programme, Tier, TierBenefit, TierCriteria
+from loyalty.models.membership import Membership, QualificationEntry, TierChange, TierSource
+from loyalty.models.programme import Programme, Tier
 from loyalty.models.reward import Redemption, Reward
+from loyalty.models.tiers import (
+    ChallengeEntry,
+    Entitlement,
+    EntitlementUse,
+    TierBenefit,
+    TierChallenge,
+    TierCriteria,
+    TierGrant,
+    TierPolicy,
+    TierReview,
+    TierReviewRow,
+    TierWarning,
+)
 
 __all__ = [
     "Account",
+    "ChallengeEntry",
     "EarningRule",
     "EarningRuleSet",
+    "Entitlement",
+    "EntitlementUse",
     "ExpiryNotice",
     "Hold",
     "JobError",
@@ -29,6 +45,13 @@ __all__ = [
     "SourceKey",
     "Tier",
     "TierBenefit",
+    "TierChallenge",
     "TierChange",
     "TierCriteria",
+    "TierGrant",
+    "TierPolicy",
+    "TierReview",
+    "TierReviewRow",
+    "TierSource",
+    "TierWarning",
 ]

@@ -1,4 +1,4 @@
-"""The programme and its tiers: thresholds and benefits, each in force from a date."""
+"""The programme with its ledger policies, and its tiers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import zoneinfo
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from hotels.models import BilingualName, Property
+from hotels.models import BilingualName
 from hotels.models.organisation import code_validator, currency_validator, validate_time_zone
 
 
@@ -151,9 +151,6 @@ class Programme(BilingualName):
         blank=True,
         help_text=_("What brings the points for a completed profile. Empty: nothing does."),
     )
-    qualification_months = models.PositiveSmallIntegerField(
-        _("months that count towards a tier"), default=12, validators=[MinValueValidator(1)]
-    )
 
     class Meta:
         verbose_name = _("programme")
@@ -204,6 +201,9 @@ class Tier(BilingualName):
     programme = models.ForeignKey(Programme, models.CASCADE, related_name="tiers", verbose_name=_("programme"))
     code = models.SlugField(_("code"), max_length=20)
     rank = models.PositiveSmallIntegerField(_("rank"))
+    is_purchasable = models.BooleanField(
+        _("can be bought"), default=False, help_text=_("Whether a member may pay for the upgrade.")
+    )
 
     class Meta:
         verbose_name = _("tier")
@@ -219,65 +219,5 @@ class Tier(BilingualName):
                 fields=["programme", "rank"],
                 name="loyalty_tier_rank_unique",
                 violation_error_message=_("The programme has a tier with this rank already."),
-            ),
-        ]
-
-
-class TierCriteria(models.Model):
-    """What reaches a tier from a date on: any one of the given thresholds is enough."""
-
-    tier = models.ForeignKey(Tier, models.CASCADE, related_name="criteria", verbose_name=_("tier"))
-    effective_from = models.DateField(_("effective from"))
-    min_amount = models.DecimalField(
-        _("spend of at least"),
-        max_digits=14,
-        decimal_places=2,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
-    min_stays = models.PositiveSmallIntegerField(_("stays of at least"), null=True, blank=True)
-    min_nights = models.PositiveSmallIntegerField(_("nights of at least"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("tier threshold")
-        verbose_name_plural = _("tier thresholds")
-        ordering = ["tier", "-effective_from"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["tier", "effective_from"],
-                name="loyalty_tiercriteria_day_unique",
-                violation_error_message=_("This tier has thresholds from this date already."),
-            ),
-            models.CheckConstraint(
-                condition=Q(min_amount__isnull=False) | Q(min_stays__isnull=False) | Q(min_nights__isnull=False),
-                name="loyalty_tiercriteria_some_threshold",
-                violation_error_message=_("Give at least one threshold."),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.effective_from)
-
-
-class TierBenefit(BilingualName):
-    """What a tier gets, group-wide or at one property, for a half-open range of dates."""
-
-    tier = models.ForeignKey(Tier, models.CASCADE, related_name="benefits", verbose_name=_("tier"))
-    property = models.ForeignKey(
-        Property, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("only at property")
-    )
-    effective_from = models.DateField(_("effective from"))
-    effective_until = models.DateField(_("until (not included)"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("tier benefit")
-        verbose_name_plural = _("tier benefits")
-        ordering = ["tier", "id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(effective_until=None) | Q(effective_until__gt=F("effective_from")),
-                name="loyalty_tierbenefit_dates_ordered",
-                violation_error_message=_("The end is not after the beginning."),
             ),
         ]

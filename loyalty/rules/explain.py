@@ -410,32 +410,3 @@ _PLAIN: dict[str, Callable[[Facts], str]] = {
     "hold": _hold,
     "void": _void,
 }
-
-
-def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, currency: str) -> str:
-    """Say what is still missing for a tier; any one of the measures is enough.
-
-    Args:
-        missing: Pairs of measure (`amount`, `stays`, `nights`) and what is missing of it.
-        tier: Name of the tier.
-        currency: ISO 4217 code of the amount.
-    """
-    if any(amount <= 0 for _kind, amount in missing):
-        return _("The threshold for %(tier)s is reached.") % {"tier": tier}
-    steps = [_step(kind, amount, currency) for kind, amount in missing]
-    sentences = {
-        1: _("%(first)s to go until %(tier)s."),
-        2: _("%(first)s or %(second)s to go until %(tier)s."),
-        3: _("%(first)s, %(second)s or %(third)s to go until %(tier)s."),
-    }
-    names = dict(zip(("first", "second", "third"), steps, strict=False))
-    return sentences[len(steps)] % {**names, "tier": tier} if steps else ""
-
-
-def _step(kind: str, amount: Decimal, currency: str) -> str:
-    if kind == "amount":
-        return _("%(amount)s of spend") % {"amount": money(amount, currency)}
-    count = int(amount)
-    if kind == "stays":
-        return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}
-    return ngettext("%(count)s night", "%(count)s nights", count) % {"count": f"{count:,}"}

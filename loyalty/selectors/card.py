@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from hotels.models import Property, User
 from loyalty.models import Membership, Programme
-from loyalty.selectors.members import MemberSummary, member_summaries
+from loyalty.selectors.benefits import benefits_left, visit_of
+from loyalty.selectors.members import MemberSummary, member_summaries, tier_history
 from loyalty.selectors.postings import statement
 from members.models import Guest
 from members.selectors.panels import GuestAction, GuestMark
@@ -58,6 +59,15 @@ def card_context(guest: Guest, user: User, place: Property, now: dt.datetime) ->
         return context
     zone = zoneinfo.ZoneInfo(place.time_zone)
     context["today"] = programme_today(programme, now)
+    today = place.local_date(now)
+    context["may_use"] = user.has_perm("loyalty.use_entitlement", place)
+    context["benefits"] = benefits_left(
+        membership=summary.membership,
+        benefits=summary.benefits,
+        today=today,
+        visit=visit_of(guest, place, today),
+    )
+    context["tier_changes"] = tier_history(summary.membership)
     context["worth"] = summary.available * programme.point_value if programme.point_value else None
     if user.has_perm("loyalty.view_posting", place):
         context["lines"] = [
@@ -74,6 +84,7 @@ def _actions(guest: Guest, user: User, place: Property, *, is_member: bool) -> l
     if is_member:
         wanted += [
             ("loyalty.redeem_points", "R", "gift", _("Redeem points"), "loyalty:redeem", 10),
+            ("loyalty.use_entitlement", "B", "award", _("Use a benefit"), "loyalty:use_benefit", 15),
             ("loyalty.adjust_points", "A", "adjustments", _("Adjust points"), "loyalty:adjust", 40),
         ]
     else:

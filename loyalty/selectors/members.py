@@ -5,17 +5,35 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from django.db.models import Q, Sum
 
-from loyalty.models import Account, Lot, Membership, QualificationEntry, Tier, TierBenefit, TierCriteria
-from loyalty.rules.explain import explain_progress
-from loyalty.rules.tiers import Figures, Measure, Threshold, in_force, measures, window_start
+from loyalty.models import Account, Lot, Membership, Tier, TierBenefit, TierChange
+from loyalty.rules.progress import explain_progress, explain_validity, missing_of
+from loyalty.rules.tiers import (
+    Figures,
+    Measure,
+    Period,
+    PolicyTerms,
+    Threshold,
+    Way,
+    highest_reached,
+    in_force,
+    measures,
+    next_year_start,
+    percent_of,
+    period_of,
+    policy_in_force,
+    valid_until,
+    ways,
+    window_start,
+    year_start,
+)
 from loyalty.selectors.lots import inactivity_of, last_day
+from loyalty.selectors.standing import Span, figures_between, policies_of, thresholds_of
 
 if TYPE_CHECKING:
     from hotels.models import Property
@@ -29,19 +47,36 @@ class TierProgress:
     """How far the next tier is.
 
     Attributes:
-        measures: One for each threshold of the tier (`kind`, `done`, `needed`, `missing`, `percent`);
-            any one of them is enough. Amounts are in the programme's currency.
+        ways: The ways to the tier; any one is enough, and all measures of a way are needed
+            (`kind`, `done`, `needed`, `missing`, `percent`). Amounts are in the programme's currency.
+        measures: Each measure once, with the least that serves.
         sentence: What is missing, in the active language.
     """
 
     tier: Tier
+    ways: list[Way]
     measures: list[Measure]
     sentence: str
 
     @property
     def percent(self) -> int:
-        """The furthest of the measures."""
-        return max((measure.percent for measure in self.measures), default=0)
+        """How far the furthest way is."""
+        return percent_of(self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class TierOutlook:
+    """How long the tier lasts, and what follows.
+
+    Attributes:
+        until_date: The last day; None without end.
+        is_kept: Whether it goes on after that as things stand.
+        sentence: Until when it is valid and what keeps it, in the active language; empty without end.
+    """
+
+    until_date: dt.date | None = None
+    is_kept: bool = True
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +91,9 @@ class MemberSummary:
         held: Points set aside.
         debt: Points that later earning repays first.
         expiring_points: Points that lapse next, and `expiring_on` the last day they can be used.
-        figures: Nights, stays and amount within the programme's qualification months.
+        figures: What counts towards a tier now, by the programme's policy.
         next_tier: None in the highest tier.
+        outlook: How long the tier lasts.
         benefits: Benefits of the tier in force on the day, group-wide and at the property asked for.
     """
 
@@ -70,6 +106,7 @@ class MemberSummary:
     expiring_on: dt.date | None = None
     figures: Figures = field(default_factory=Figures)
     next_tier: TierProgress | None = None
+    outlook: TierOutlook = field(default_factory=TierOutlook)
     benefits: list[TierBenefit] = field(default_factory=list)
 
     @property
@@ -86,6 +123,11 @@ class MemberSummary:
     def tier(self) -> Tier:
         """The tier today."""
         return self.membership.tier
+
+    @property
+    def sentence(self) -> str:
+        """The way to the next tier and how long this one lasts, in one line."""
+        return " ".join(filter(None, [self.next_tier.sentence if self.next_tier else "", self.outlook.sentence]))
 
     @property
     def tier_since_date(self) -> dt.date:
@@ -125,42 +167,60 @@ def member_summaries(
     return summaries
 
 
-def qualification_figures(memberships: Iterable[Membership], *, today: dt.date) -> dict[int, Figures]:
-    """What counts towards a tier within each programme's months up to a day, by membership id.
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """What counts for one member: today, in the whole time, and towards keeping the tier."""
 
-    The memberships' programmes must be loaded.
-    """
-    by_programme: dict[tuple[int, int], list[int]] = defaultdict(list)
+    figures: Figures
+    lifetime: Figures
+    keeping: Figures
+    deadline: dt.date | None
+
+
+def _counts(memberships: Sequence[Membership], terms: dict[int, PolicyTerms], today: dt.date) -> dict[int, _Count]:
+    spans, deadlines = [], {}
     for membership in memberships:
-        key = membership.programme_id, membership.programme.qualification_months
-        by_programme[key].append(membership.pk)
-    window = Q(pk__in=[])
-    for (_programme_id, months), ids in by_programme.items():
-        window |= Q(membership__in=ids, business_date__gte=window_start(today, months), business_date__lte=today)
-    rows = QualificationEntry.objects.filter(window).values_list("membership_id")
-    return {
-        membership_id: Figures(nights, stays, amount)
-        for membership_id, nights, stays, amount in rows.annotate(Sum("nights"), Sum("stays"), Sum("amount"))
-    }
+        own = terms[membership.programme_id]
+        enrolled = membership.programme.local_date(membership.enrolled_at)
+        now = period_of(own, today, enrolled, membership.counts_from_date)
+        keeping = _keeping(own, membership, enrolled, today)
+        deadlines[membership.pk] = keeping.end if keeping else None
+        start = keeping.start if keeping else now.start
+        # Two spans of a member, told apart by their keys.
+        spans.append(Span(2 * membership.pk, membership.pk, now.start, today))
+        spans.append(Span(2 * membership.pk + 1, membership.pk, start, today))
+    found = figures_between(spans)
+    nothing = Figures(), Figures()
+    counts = {}
+    for membership in memberships:
+        figures, lifetime = found.get(2 * membership.pk, nothing)
+        keeping_figures, _lifetime = found.get(2 * membership.pk + 1, nothing)
+        counts[membership.pk] = _Count(figures, lifetime, keeping_figures, deadlines[membership.pk])
+    return counts
 
 
-def thresholds_of(programme_ids: Iterable[int]) -> dict[int, list[Threshold]]:
-    """Every threshold of some programmes, past and future ones too, by programme id."""
-    found: dict[int, list[Threshold]] = defaultdict(list)
-    rows = TierCriteria.objects.filter(tier__programme__in=list(programme_ids)).select_related("tier")
-    for row in rows:
-        found[row.tier.programme_id].append(
-            Threshold(
-                id=row.pk,
-                tier_id=row.tier_id,
-                rank=row.tier.rank,
-                effective_from=row.effective_from,
-                min_amount=row.min_amount,
-                min_stays=row.min_stays,
-                min_nights=row.min_nights,
-            )
-        )
-    return found
+def _keeping(own: PolicyTerms, membership: Membership, enrolled: dt.date, today: dt.date) -> Period | None:
+    """The days in which the tier has to be reached again to last longer; None if nothing is to be done now."""
+    until = membership.tier_until_date
+    if until is None or until < today:
+        return None
+    since = membership.counts_from_date or dt.date.min
+    if own.window == "rolling":
+        return Period(max(window_start(until, own.window_months), since), until)
+    if not own.has_years:
+        return None
+    ends = valid_until(own, today, enrolled)
+    if ends is None or ends <= until:
+        return None
+    start = year_start(own, today, enrolled)
+    end = next_year_start(own, start, enrolled) - dt.timedelta(days=1)
+    return Period(max(start, since), min(end, until))
+
+
+def tier_history(membership: Membership, limit: int = 5) -> list[TierChange]:
+    """The latest changes of a member's tier, newest first, with the tiers."""
+    changes = TierChange.objects.filter(membership=membership).select_related("from_tier", "to_tier")
+    return list(changes.order_by("-pk")[:limit])
 
 
 @dataclass(slots=True)
@@ -175,7 +235,9 @@ def _summaries(rows: MembershipQuerySet, *, today: dt.date, place: Property | No
     memberships = list(rows.select_related("tier", "programme", "guest").order_by("pk"))
     programme_ids = {membership.programme_id for membership in memberships}
     points = _points(memberships, today)
-    figures = qualification_figures(memberships, today=today)
+    policies = policies_of(programme_ids)
+    terms = {pk: policy_in_force(policies.get(pk, ()), today) for pk in programme_ids}
+    counts = _counts(memberships, terms, today)
     thresholds = {programme_id: in_force(found, today) for programme_id, found in thresholds_of(programme_ids).items()}
     tiers = {tier.pk: tier for tier in Tier.objects.filter(programme__in=programme_ids)}
     benefits: dict[int, list[TierBenefit]] = defaultdict(list)
@@ -190,7 +252,7 @@ def _summaries(rows: MembershipQuerySet, *, today: dt.date, place: Property | No
     summaries = []
     for membership in memberships:
         mine = points.get(membership.pk, _Points())
-        done = figures.get(membership.pk, Figures())
+        count = counts[membership.pk]
         ahead = thresholds.get(membership.programme_id, [])
         summaries.append(
             MemberSummary(
@@ -201,8 +263,9 @@ def _summaries(rows: MembershipQuerySet, *, today: dt.date, place: Property | No
                 debt=mine.account.debt if mine.account else 0,
                 expiring_points=mine.expiring_points,
                 expiring_on=mine.expiring_on,
-                figures=done,
-                next_tier=_next_tier(membership, ahead, tiers, done),
+                figures=count.figures,
+                next_tier=_next_tier(membership, ahead, tiers, count),
+                outlook=_outlook(membership, ahead, count),
                 benefits=benefits[membership.tier_id],
             )
         )
@@ -240,16 +303,34 @@ def _points(memberships: Sequence[Membership], today: dt.date) -> dict[int, _Poi
 
 
 def _next_tier(
-    membership: Membership, thresholds: Sequence[Threshold], tiers: dict[int, Tier], figures: Figures
+    membership: Membership, thresholds: Sequence[Threshold], tiers: dict[int, Tier], count: _Count
 ) -> TierProgress | None:
     threshold = next((t for t in thresholds if t.rank > membership.tier.rank), None)
     if threshold is None:
         return None
     tier = tiers[threshold.tier_id]
-    done = measures(threshold, figures)
-    missing: list[tuple[str, Decimal]] = [(measure.kind, measure.missing) for measure in done]
+    found = ways(threshold, count.figures, count.lifetime)
     return TierProgress(
         tier=tier,
-        measures=done,
-        sentence=explain_progress(missing, tier=tier.local_name, currency=membership.programme.currency),
+        ways=found,
+        measures=measures(threshold, count.figures, count.lifetime),
+        sentence=explain_progress(missing_of(found), tier=tier.local_name, currency=membership.programme.currency),
     )
+
+
+def _outlook(membership: Membership, thresholds: Sequence[Threshold], count: _Count) -> TierOutlook:
+    until = membership.tier_until_date
+    if until is None:
+        return TierOutlook()
+    reached = highest_reached(thresholds, count.keeping, count.lifetime)
+    is_kept = count.deadline is None or (reached is not None and reached.rank >= membership.tier.rank)
+    own = next((t for t in thresholds if t.tier_id == membership.tier_id), None)
+    missing = missing_of(ways(own, count.keeping, count.lifetime)) if own and not is_kept else []
+    sentence = explain_validity(
+        [way for way in missing if way],
+        tier=membership.tier.local_name,
+        until=until,
+        deadline=count.deadline,
+        currency=membership.programme.currency,
+    )
+    return TierOutlook(until_date=until, is_kept=is_kept, sentence=sentence)

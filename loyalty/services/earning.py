@@ -368,7 +368,7 @@ class _Batch:
             )
         for share, (points, parts) in _shares(award, stay, decision, given).items():
             self._move_points(stay, member, decision, award, share, points, parts)
-        self.qualification.count(stay, member, self.charges[stay.pk])
+        self.qualification.count(stay, member, self.charges[stay.pk], points=award.qualifying_points)
 
     def _move_points(
         self,

@@ -154,6 +154,8 @@ class Stay(Visit):
     # What the stay changed on its reservation, as it was before, so that voiding restores it:
     # {"status": …, "status_date": …}; None if it changed nothing.
     reservation_before = models.JSONField(null=True, editable=False)
+    # What the rooms of one booking have in common; empty where each room stands for itself.
+    booking_reference = models.CharField(_("booking"), max_length=80, blank=True, db_default="")
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.CHECKED_OUT)
     # Sum of the folio lines, tax excluded, kept by the services that write lines.
     net_total = models.DecimalField(_("net total"), max_digits=14, decimal_places=2, default=0)
@@ -187,6 +189,11 @@ class Stay(Visit):
             models.Index(fields=["guest", "-departure_date", "-id"], name="members_stay_guest"),
             models.Index(fields=["property", "departure_date"], name="members_stay_departure"),
             models.Index(fields=["source_reference"], name="members_stay_reference"),
+            models.Index(
+                fields=["guest", "booking_reference"],
+                condition=~Q(booking_reference=""),
+                name="members_stay_booking",
+            ),
             models.Index(
                 fields=["property", "room_number"], condition=Q(status="in_house"), name="members_stay_in_house"
             ),

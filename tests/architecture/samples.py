@@ -12,17 +12,32 @@ from knox.models import AuthToken
 from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
-from loyalty.models import ExpiryNotice, JobError, JobRun, RuleUse, TierBenefit, TierChange
+from loyalty.models import (
+    ExpiryNotice,
+    JobError,
+    JobRun,
+    RuleUse,
+    TierBenefit,
+    TierChallenge,
+    TierChange,
+    TierPolicy,
+    TierReview,
+    TierReviewRow,
+    TierWarning,
+)
+from loyalty.services.entitlements import use_entitlement
 from loyalty.services.ledger import adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
 from loyalty.services.rules import create_draft, save_rule
+from loyalty.services.tier_grants import grant_tier, start_challenge
 from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
 from members.services.preferences import add_preference, add_tag
 from members.services.stays import FolioLineInput, post_stay
 from tests.factories import (
     NOW,
+    at_least,
     base_rule,
     make_brand,
     make_department,
@@ -94,10 +109,49 @@ def make_member(samples: SimpleNamespace):
     ExpiryNotice.objects.create(
         membership=membership, cause="lot", expires_on=NOW.date(), points=100, due_on=NOW.date()
     )
+    facts = {"actor": actor, "now": NOW, "membership_id": membership.pk}
+    benefit = TierBenefit.objects.create(
+        tier=membership.tier, name=f"延迟退房 {number}", period="unlimited", effective_from=dt.date(2020, 1, 1)
+    )
+    use = use_entitlement(**facts, benefit_id=benefit.pk, place=place, idempotency_key=str(number))
+    challenge = TierChallenge.objects.create(
+        programme=samples.programme,
+        code=f"gold-{number}",
+        name="金卡挑战",
+        tier=samples.tier,
+        conditions=at_least(stays=99),
+        days=90,
+        opens_on=NOW.date(),
+    )
+    start_challenge(**facts, challenge_id=challenge.pk)
+    grant_tier(**facts, tier_id=samples.tier.pk, until_date=NOW.date() + dt.timedelta(days=90), reason="赔礼")
+    TierWarning.objects.create(
+        membership=membership,
+        tier=samples.tier,
+        until_date=NOW.date(),
+        next_tier=samples.tier,
+        figures={},
+        created_at=NOW,
+    )
+    review = TierReview.objects.create(
+        programme=samples.programme, run_date=NOW.date() - dt.timedelta(days=number), state="draft", created_at=NOW
+    )
+    TierReviewRow.objects.create(
+        review=review,
+        membership=membership,
+        kind="downgrade",
+        from_tier=samples.tier,
+        to_tier=samples.tier,
+        figures={},
+        why={},
+    )
+    TierPolicy.objects.create(
+        programme=samples.programme, effective_from=dt.date(2020, 1, 1) + dt.timedelta(days=number)
+    )
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
-    return SimpleNamespace(guest=guest, membership=membership, stay=stay, redemption=redemption, ticket=ticket)
+    return SimpleNamespace(guest=guest, membership=membership, stay=stay, redemption=redemption, ticket=ticket, use=use)
 
 
 def make_row_of_everything(samples: SimpleNamespace) -> None:

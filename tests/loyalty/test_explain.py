@@ -6,7 +6,8 @@ import pytest
 from django.utils import translation
 
 from loyalty.models import Posting
-from loyalty.rules.explain import UNDONE_AT_DESK, explain, explain_progress
+from loyalty.rules.explain import UNDONE_AT_DESK, explain
+from loyalty.rules.progress import explain_progress
 
 HOTEL = {"id": 1, "zh": "云栖西湖酒店", "en": "Yunqi West Lake"}
 GOLD = {"id": 3, "zh": "金卡", "en": "Gold"}
@@ -193,6 +194,6 @@ def test_every_kind_of_posting_has_its_sentence():
 )
 def test_progress_is_one_sentence(missing, english, chinese):
     with translation.override("en"):
-        assert explain_progress(missing, tier="Gold", currency="CNY") == english
+        assert explain_progress([[step] for step in missing], tier="Gold", currency="CNY") == english
     with translation.override("zh-hans"):
-        assert explain_progress(missing, tier="金卡", currency="CNY") == chinese
+        assert explain_progress([[step] for step in missing], tier="金卡", currency="CNY") == chinese

@@ -1,6 +1,7 @@
 """Thresholds and benefits change from a date on, not before, and leave an audit entry."""
 
 import datetime as dt
+import json
 
 import pytest
 import time_machine
@@ -11,11 +12,10 @@ from hotels.models import AuditEntry, Role
 from loyalty.models import TierBenefit, TierCriteria
 from loyalty.services.rules import (
     RuleChangeRefused,
-    change_tier_benefit,
-    change_tier_criteria,
     last_begun_date,
 )
-from tests.factories import NOW, make_member, make_programme, make_property, make_staff
+from loyalty.services.tier_terms import change_tier_benefit, change_tier_criteria
+from tests.factories import NOW, at_least, make_member, make_programme, make_property, make_staff
 
 JULY = dt.date(2026, 7, 1)
 pytestmark = pytest.mark.django_db
@@ -94,12 +94,12 @@ def test_thresholds_and_benefits_change_from_a_date(manager, programme, benefit)
     gold = programme.tiers.get(code="gold")
 
     criteria = change_tier_criteria(
-        actor=manager, now=NOW, criteria_id=gold.criteria.get().pk, from_date=JULY, min_nights=12
+        actor=manager, now=NOW, criteria_id=gold.criteria.get().pk, from_date=JULY, conditions=at_least(nights=12)
     )
     successor = change_tier_benefit(actor=manager, now=NOW, benefit_id=benefit.pk, from_date=JULY, name="行政酒廊")
 
     benefit.refresh_from_db()
-    assert (criteria.effective_from, criteria.min_nights, criteria.min_amount) == (JULY, 12, None)
+    assert (criteria.effective_from, criteria.conditions) == (JULY, at_least(nights=12))
     assert (benefit.effective_until, successor.name) == (JULY, "行政酒廊")
     assert set(AuditEntry.objects.values_list("action", flat=True)) == {
         "tiercriteria.changed_from",
@@ -188,20 +188,18 @@ def test_thresholds_in_force_are_neither_altered_nor_deleted_in_the_tier(manager
         "criteria-0-id": criteria.pk,
         "criteria-0-tier": gold.pk,
         "criteria-0-effective_from": "2020-01-01",
-        "criteria-0-min_amount": "10000",
-        "criteria-0-min_stays": "10",
-        "criteria-0-min_nights": "",
+        "criteria-0-conditions": json.dumps(at_least(amount="10000", stays=10)),
         "benefits-TOTAL_FORMS": 0,
         "benefits-INITIAL_FORMS": 0,
     }
     url = reverse("admin:loyalty_tier_change", args=[gold.pk])
 
-    altered = manager_client.post(url, {**rows, "criteria-0-min_amount": "1"})
+    altered = manager_client.post(url, {**rows, "criteria-0-conditions": json.dumps(at_least(amount="1"))})
     deleted = manager_client.post(url, {**rows, "criteria-0-DELETE": "on"})
 
-    assert "min_amount" in altered.context["inline_admin_formsets"][0].formset.errors[0]
+    assert "conditions" in altered.context["inline_admin_formsets"][0].formset.errors[0]
     assert deleted.context["inline_admin_formsets"][0].formset.non_form_errors().as_data()[0].code == "in_force"
-    assert TierCriteria.objects.get(pk=criteria.pk).min_amount == 10000
+    assert TierCriteria.objects.get(pk=criteria.pk).conditions == at_least(amount="10000", stays=10)
 
 
 def test_only_those_who_may_change_benefits_reach_the_page(benefit):

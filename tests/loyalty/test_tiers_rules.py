@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from loyalty.rules.exchange import Quote, RateTable
 from loyalty.rules.numbers import check_digit, format_number, is_well_formed
 from loyalty.rules.tiers import Figures, Threshold, add_months, highest_reached, in_force, measures, window_start
+from members.rules.conditions import parse
+from tests.factories import at_least
 
 START = dt.date(2020, 1, 1)
 
 
-def threshold(number, tier, rank, *, start=START, amount=None, stays=None, nights=None):
-    return Threshold(number, tier, rank, start, Decimal(amount) if amount else None, stays, nights)
+def threshold(number, tier, rank, *, start=START, **needed):
+    return Threshold(number, tier, rank, start, parse(at_least(**needed), "qualification"))
 
 
 SILVER = threshold(1, 2, 1, amount="5000", stays=5)

@@ -2,12 +2,14 @@
 
 from loyalty.services.rules.dated import (
     RuleChangeRefused,
-    change_tier_benefit,
-    change_tier_criteria,
     check_edit,
     check_start,
+    check_successor,
+    hand_over,
     has_begun,
     last_begun_date,
+    store_successor,
+    terms_of_row,
 )
 from loyalty.services.rules.rule_sets import (
     InvalidRule,
@@ -24,18 +26,20 @@ from loyalty.services.rules.rule_sets import (
 __all__ = [
     "InvalidRule",
     "RuleChangeRefused",
-    "change_tier_benefit",
-    "change_tier_criteria",
     "check_edit",
     "check_rule",
     "check_start",
+    "check_successor",
     "create_draft",
     "delete_rule",
     "discard_draft",
+    "hand_over",
     "has_begun",
     "last_begun_date",
     "publish_rule_set",
     "rename_draft",
     "save_rule",
+    "store_successor",
+    "terms_of_row",
     "withdraw_rule_set",
 ]

@@ -1,4 +1,4 @@
-"""Changes of thresholds and benefits: always from a date on, never backwards.
+"""Changes of policies, thresholds and benefits: always from a date on, never backwards.
 
 A row in force is history in the making: stays of its dates are judged by it even when they are
 posted late, so what it gives is never altered. A change ends the row at a future date and lets
@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, User
 from hotels.services.audit import record_audit
-from loyalty.models import Programme, TierBenefit, TierCriteria
+from loyalty.models import Programme, TierBenefit, TierCriteria, TierPolicy
 
 
 class RuleChangeRefused(Exception):
@@ -45,12 +44,12 @@ def last_begun_date(programme: Programme, now: dt.datetime) -> dt.date:
     return max(now.astimezone(ZoneInfo(zone)).date() for zone in zones)
 
 
-def has_begun(row: TierCriteria | TierBenefit, today: dt.date) -> bool:
+def has_begun(row: TierCriteria | TierBenefit | TierPolicy, today: dt.date) -> bool:
     """Whether the row is or was in force by a date, so that stays may have been judged by it."""
     return row.effective_from <= today
 
 
-def check_edit(row: TierCriteria | TierBenefit, changes: Mapping[str, Any], *, today: dt.date) -> None:
+def check_edit(row: TierCriteria | TierBenefit | TierPolicy, changes: Mapping[str, Any], *, today: dt.date) -> None:
     """Refuse to alter what a row gives once it has begun; a row still to come may be anything later.
 
     Args:
@@ -99,7 +98,8 @@ def _check_end(row: Any, until: dt.date | None, today: dt.date) -> None:
         )
 
 
-def _check_successor(row: TierBenefit, from_date: dt.date, today: dt.date) -> None:
+def check_successor(row: TierBenefit, from_date: dt.date, today: dt.date) -> None:
+    """Refuse a successor of a row that has not begun, or that begins in the past or after the row's end."""
     check_start(from_date, today=today)
     if not has_begun(row, today):
         raise RuleChangeRefused(
@@ -114,88 +114,12 @@ def _check_successor(row: TierBenefit, from_date: dt.date, today: dt.date) -> No
         )
 
 
-@transaction.atomic
-def change_tier_benefit(
-    *, actor: User, now: dt.datetime, benefit_id: int, from_date: dt.date, name: str, name_en: str = ""
-) -> TierBenefit:
-    """End a benefit on a date and give another one instead from that date on.
-
-    Raises:
-        RuleChangeRefused: the date has begun, or lies outside the benefit's dates.
-    """
-    benefit = (
-        TierBenefit.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("tier__programme", "property")
-        .get(pk=benefit_id)
-    )
-    _check_successor(benefit, from_date, last_begun_date(benefit.tier.programme, now))
-    successor = TierBenefit(
-        tier=benefit.tier,
-        property=benefit.property,
-        name=name,
-        name_en=name_en,
-        effective_from=from_date,
-        effective_until=benefit.effective_until,
-    )
-    return _hand_over(actor, now, benefit, successor)
-
-
-@transaction.atomic
-def change_tier_criteria(
-    *,
-    actor: User,
-    now: dt.datetime,
-    criteria_id: int,
-    from_date: dt.date,
-    min_amount: Decimal | None = None,
-    min_stays: int | None = None,
-    min_nights: int | None = None,
-) -> TierCriteria:
-    """Let other thresholds of a tier hold from a date on; those before hold until then.
-
-    Args:
-        actor: Who decides.
-        now: Aware instant.
-        criteria_id: The thresholds in force.
-        from_date: First day of the new ones; in the future at every property.
-        min_amount: Spend in the programme's currency; None if spend does not count.
-        min_stays: Stays; None if stays do not count.
-        min_nights: Nights; None if nights do not count.
-
-    Raises:
-        RuleChangeRefused: the date has begun, or other thresholds begin on it.
-    """
-    criteria = (
-        TierCriteria.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("tier__programme")
-        .get(pk=criteria_id)
-    )
-    check_start(from_date, today=last_begun_date(criteria.tier.programme, now))
-    successor = TierCriteria(
-        tier=criteria.tier,
-        effective_from=from_date,
-        min_amount=min_amount,
-        min_stays=min_stays,
-        min_nights=min_nights,
-    )
-    _store(successor)
-    record_audit(
-        actor=actor,
-        now=now,
-        action="tiercriteria.changed_from",
-        target=successor,
-        label=f"{criteria.tier.local_name} {from_date}",
-        before=_terms(criteria),
-        after=_terms(successor),
-    )
-    return successor
-
-
-def _hand_over(actor: User, now: dt.datetime, row: TierBenefit, successor: TierBenefit) -> TierBenefit:
+def hand_over(actor: User, now: dt.datetime, row: TierBenefit, successor: TierBenefit) -> TierBenefit:
+    """End a row where its successor begins, and store and audit both."""
     before = {"effective_until": _json(row.effective_until)}
     row.effective_until = successor.effective_from
     row.save(update_fields=["effective_until"])
-    _store(successor)
+    store_successor(successor)
     label = f"{row.name} {successor.effective_from}"
     noun = row._meta.model_name
     record_audit(
@@ -215,13 +139,14 @@ def _hand_over(actor: User, now: dt.datetime, row: TierBenefit, successor: TierB
         target=successor,
         label=label,
         place=row.property,
-        before=_terms(row),
-        after=_terms(successor),
+        before=terms_of_row(row),
+        after=terms_of_row(successor),
     )
     return successor
 
 
-def _store(row: models.Model) -> None:
+def store_successor(row: models.Model) -> None:
+    """Check and save a row; what is wrong is refused with its field."""
     try:
         row.full_clean()
     except ValidationError as error:
@@ -230,7 +155,8 @@ def _store(row: models.Model) -> None:
     row.save()
 
 
-def _terms(row: models.Model) -> dict[str, Any]:
+def terms_of_row(row: models.Model) -> dict[str, Any]:
+    """What a row says, as the audit trail keeps it."""
     return {f.name: _json(f.value_from_object(row)) for f in row._meta.concrete_fields if f.name != "id"}
 
 

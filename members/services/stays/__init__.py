@@ -86,6 +86,7 @@ def post_stay(
     rate_plan: str = "",
     channel: str = "",
     market_segment: str = "",
+    booking_reference: str = "",
     is_group: bool = False,
     reservation: Reservation | None = None,
     checked_out_at: dt.datetime | None = None,
@@ -109,6 +110,7 @@ def post_stay(
         rate_plan: Code of the rate.
         channel: Through which the booking came.
         market_segment: The house's segment.
+        booking_reference: What the rooms of one booking have in common, such as its confirmation number.
         is_group: Whether it belongs to the booking of a group.
         reservation: The booking, if there was one; it comes to where the stay is, and `void_stay` restores it.
         checked_out_at: Aware instant of departure; `now` where the source does not say.
@@ -137,6 +139,7 @@ def post_stay(
         rate_plan=rate_plan,
         channel=channel,
         market_segment=market_segment,
+        booking_reference=booking_reference,
         is_group=is_group,
         checked_out_at=checked_out_at or now,
         status=status,

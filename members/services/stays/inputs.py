@@ -118,6 +118,7 @@ class StayInput:
     rate_plan: str = ""
     channel: str = ""
     market_segment: str = ""
+    booking_reference: str = ""
     is_group: bool = False
     reservation_id: int | None = None
     checked_out_at: dt.datetime | None = None
@@ -147,6 +148,7 @@ _MAX_LENGTHS = {
     "rate_plan": 40,
     "channel": 40,
     "market_segment": 40,
+    "booking_reference": 80,
     "line_reference": 40,
 }
 
@@ -225,6 +227,8 @@ def content_hash(row: StayInput) -> str:
         row.market_segment,
         sorted(line_content(line) for line in row.lines),
     ]
+    if row.booking_reference:
+        content.append(row.booking_reference)
     if row.is_group:
         # Only where it is one: what was stored before this was known keeps its hash.
         content.append("group")
