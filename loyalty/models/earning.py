@@ -192,9 +192,7 @@ class EarningRule(BilingualName):
     )
     result = models.CharField(_("gives"), max_length=10, choices=Result, default=Result.RATE)
     value = models.DecimalField(_("value"), max_digits=12, decimal_places=4, validators=[MinValueValidator(Decimal(0))])
-    is_base = models.BooleanField(
-        _("base points"), default=False, help_text=_("Multiples are taken of these points.")
-    )
+    is_base = models.BooleanField(_("base points"), default=False, help_text=_("Multiples are taken of these points."))
     is_qualifying = models.BooleanField(
         _("counts towards tiers"), default=False, help_text=_("Its points count where a tier asks for points.")
     )

@@ -211,9 +211,10 @@ def _term(part: Facts, facts: Facts) -> str:
     values = {"rate": part["rate"], "rule": _rule_name(part, facts)}
     if basis == "nights":
         count = part["nights"]
-        return ngettext(
-            "%(count)s night × %(rate)s (%(rule)s)", "%(count)s nights × %(rate)s (%(rule)s)", count
-        ) % {**values, "count": f"{count:,}"}
+        return ngettext("%(count)s night × %(rate)s (%(rule)s)", "%(count)s nights × %(rate)s (%(rule)s)", count) % {
+            **values,
+            "count": f"{count:,}",
+        }
     if basis == "stays":
         return _("%(rate)s for the stay (%(rule)s)") % values
     values["amount"] = _money(Decimal(part["amount"]), currency)

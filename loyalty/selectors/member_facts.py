@@ -44,9 +44,7 @@ def is_of_member(field: str) -> bool:
     return field in FACTS
 
 
-def member_facts(
-    membership: Membership, tier: Tier, *, on_date: dt.date, fields: Collection[str]
-) -> dict[str, Any]:
+def member_facts(membership: Membership, tier: Tier, *, on_date: dt.date, fields: Collection[str]) -> dict[str, Any]:
     """The facts of one member on a day, without a query.
 
     Args:

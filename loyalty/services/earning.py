@@ -250,9 +250,7 @@ class _Batch:
             elif decision["version"]:
                 version_ids.add(decision["version"]["id"])
         today = max(self.today.values())
-        self.books: dict[int, RuleBook] = rule_books(
-            self.programmes, dates=dates, version_ids=version_ids, today=today
-        )
+        self.books: dict[int, RuleBook] = rule_books(self.programmes, dates=dates, version_ids=version_ids, today=today)
         versions = [(pk, version) for pk, book in self.books.items() for version in book.versions]
         fields = frozenset().union(*(version.fields() for _pk, version in versions))
         self.member_fields = frozenset(name for name in fields if is_of_member(name))

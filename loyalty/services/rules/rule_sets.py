@@ -80,7 +80,9 @@ def create_draft(
 
 
 def _copy(rule: EarningRule, draft: EarningRuleSet) -> EarningRule:
-    values = {f.attname: f.value_from_object(rule) for f in rule._meta.concrete_fields if f.name not in {"id", "rule_set"}}
+    values = {
+        f.attname: f.value_from_object(rule) for f in rule._meta.concrete_fields if f.name not in {"id", "rule_set"}
+    }
     return EarningRule(rule_set=draft, **values)
 
 
@@ -126,7 +128,11 @@ def save_rule(*, actor: User | None, now: dt.datetime, rule: EarningRule) -> Ear
         rule.full_clean()
     except ValidationError as error:
         raise InvalidRule(
-            [Problem(name, "invalid", str(text), rule.code) for name, texts in error.message_dict.items() for text in texts]
+            [
+                Problem(name, "invalid", str(text), rule.code)
+                for name, texts in error.message_dict.items()
+                for text in texts
+            ]
         ) from error
     rule.save()
     rule.refresh_from_db()
@@ -231,9 +237,7 @@ def publish_rule_set(
 
 
 @transaction.atomic
-def withdraw_rule_set(
-    *, actor: User | None, now: dt.datetime, rule_set_id: int, reason: str = ""
-) -> EarningRuleSet:
+def withdraw_rule_set(*, actor: User | None, now: dt.datetime, rule_set_id: int, reason: str = "") -> EarningRuleSet:
     """Take a published version back before it begins anywhere.
 
     Raises:
