@@ -1,4 +1,4 @@
-"""What loyalty does when something happens to a stay; connected in `loyalty.apps`."""
+"""What loyalty does when something happens to a stay or a guest; connected in `loyalty.apps`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.dispatch import receiver
 
 from loyalty.services.earning import settle_stays
-from members.signals import stay_completed, stay_corrected, stay_voided, stays_completed
+from loyalty.services.events import award_completed_profiles
+from members.signals import guests_changed, stay_completed, stay_corrected, stay_voided, stays_completed
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -31,3 +32,9 @@ def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason
 def settle_many_stays(*, stay_ids: Sequence[int], actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
     """Award a night audit or a file of history, each stay as on its day of departure."""
     settle_stays(actor=actor, now=now, stay_ids=stay_ids, as_of_departure=True)
+
+
+@receiver(guests_changed, dispatch_uid="loyalty.award_completed_profiles")
+def award_profiles(*, guest_ids: Sequence[int], actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
+    """Give members what a completed profile brings."""
+    award_completed_profiles(actor=actor, now=now, guest_ids=guest_ids)

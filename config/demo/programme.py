@@ -60,7 +60,7 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
         expiry_months=24,
         expiry_rounding=Programme.ExpiryRounding.MONTH_END,
     )
-    for rank, (code, name, name_en, amount, stays, rate) in enumerate(TIERS):
+    for rank, (code, name, name_en, amount, stays, _rate) in enumerate(TIERS):
         tier = Tier.objects.create(programme=programme, code=code, name=name, name_en=name_en, rank=rank)
         if amount:
             TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)

@@ -8,6 +8,8 @@ Going back keeps what flat rules can say: rates of the group `base` with the con
 """
 
 import itertools
+from datetime import date
+from typing import Any
 
 from django.db import migrations
 from django.utils import timezone
@@ -17,13 +19,13 @@ GROUP = "base"
 PROPERTY, TIER, CATEGORY = 4, 2, 1
 
 
-def boundaries(rules):
+def boundaries(rules: list[Any]) -> list[date]:
     """Dates on which another choice of the rules is in force."""
     starts = {rule.effective_from for rule in rules}
     return sorted(starts | {rule.effective_until for rule in rules if rule.effective_until})
 
 
-def condition_of(rule):
+def condition_of(rule: Any) -> dict[str, Any]:
     """What the flat rule asked for, as a condition over stays."""
     leaves = []
     if rule.property_id:
@@ -33,19 +35,19 @@ def condition_of(rule):
     return {"all": leaves}
 
 
-def code_of(rule):
+def code_of(rule: Any) -> str:
     """A code that follows from what the rule is for, so that it is the same in all versions."""
     parts = [rule.property.code.lower() if rule.property_id else "", rule.tier.code if rule.tier_id else ""]
     parts += [rule.category, rule.currency.lower()]
     return "-".join(["base", *(part for part in parts if part)])[:40]
 
 
-def priority_of(rule):
+def priority_of(rule: Any) -> int:
     """The closest comes first."""
     return PROPERTY * bool(rule.property_id) + TIER * bool(rule.tier_id) + CATEGORY * bool(rule.category)
 
 
-def fill(rule, rule_set, code):
+def fill(rule: Any, rule_set: Any, code: str) -> None:
     """Turn a row into a rule of a version."""
     rule.rule_set = rule_set
     rule.code = code
@@ -58,7 +60,7 @@ def fill(rule, rule_set, code):
     rule.group = GROUP
 
 
-def unique_codes(rules):
+def unique_codes(rules: list[Any]) -> dict[int, str]:
     """Code of each rule of one version; cut ones are told apart by a number."""
     codes = {}
     for rule in rules:
@@ -71,7 +73,7 @@ def unique_codes(rules):
     return codes
 
 
-def into_sets(apps, schema_editor):
+def into_sets(apps: Any, _schema_editor: Any) -> None:
     """Make versions of the flat rules."""
     rule_model = apps.get_model("loyalty", "EarningRule")
     set_model = apps.get_model("loyalty", "EarningRuleSet")
@@ -111,7 +113,7 @@ def into_sets(apps, schema_editor):
                 row.save()
 
 
-def into_flat_rules(apps, schema_editor):
+def into_flat_rules(apps: Any, _schema_editor: Any) -> None:
     """Make dated rules of the versions; what flat rules cannot say is gone."""
     rule_model = apps.get_model("loyalty", "EarningRule")
     set_model = apps.get_model("loyalty", "EarningRuleSet")

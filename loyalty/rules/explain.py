@@ -18,38 +18,15 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import get_language, gettext_noop, ngettext, pgettext_lazy
+from django.utils.translation import get_language, gettext_lazy, gettext_noop, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+
+from loyalty.rules.money import money, unit
 
 Facts = Mapping[str, Any]
 
 # A reason that the desk gives by itself is kept untranslated, for readers of any language.
 UNDONE_AT_DESK = gettext_noop("undone at the desk")
-
-# English writes the code; Chinese writes the sign before an amount and the word after a rate.
-_AMOUNTS = {
-    "CNY": pgettext_lazy("amount of money", "CNY %(amount)s"),
-    "USD": pgettext_lazy("amount of money", "USD %(amount)s"),
-    "EUR": pgettext_lazy("amount of money", "EUR %(amount)s"),
-    "GBP": pgettext_lazy("amount of money", "GBP %(amount)s"),
-    "JPY": pgettext_lazy("amount of money", "JPY %(amount)s"),
-    "HKD": pgettext_lazy("amount of money", "HKD %(amount)s"),
-    "SGD": pgettext_lazy("amount of money", "SGD %(amount)s"),
-    "THB": pgettext_lazy("amount of money", "THB %(amount)s"),
-    "MYR": pgettext_lazy("amount of money", "MYR %(amount)s"),
-}
-_UNITS = {
-    "CNY": pgettext_lazy("unit of currency", "CNY"),
-    "USD": pgettext_lazy("unit of currency", "USD"),
-    "EUR": pgettext_lazy("unit of currency", "EUR"),
-    "GBP": pgettext_lazy("unit of currency", "GBP"),
-    "JPY": pgettext_lazy("unit of currency", "JPY"),
-    "HKD": pgettext_lazy("unit of currency", "HKD"),
-    "SGD": pgettext_lazy("unit of currency", "SGD"),
-    "THB": pgettext_lazy("unit of currency", "THB"),
-    "MYR": pgettext_lazy("unit of currency", "MYR"),
-}
 
 EVENTS = {
     "enrolment": gettext_lazy("Enrollment"),
@@ -190,7 +167,7 @@ def _exact(part: Facts) -> Decimal:
     rate = Decimal(part["rate"])
     basis = part.get("basis", "amount")
     if basis == "nights":
-        return rate * part["nights"]
+        return rate * int(part["nights"])
     if basis == "stays":
         return rate
     return Decimal(part["amount"]) * Decimal(part.get("unit_value", 1)) * rate
@@ -217,12 +194,12 @@ def _term(part: Facts, facts: Facts) -> str:
         }
     if basis == "stays":
         return _("%(rate)s for the stay (%(rule)s)") % values
-    values["amount"] = _money(Decimal(part["amount"]), currency)
-    values["unit"] = str(_UNITS.get(currency, currency))
+    values["amount"] = money(Decimal(part["amount"]), currency)
+    values["unit"] = unit(currency)
     if "unit_value" in part:
         to_currency = facts["programme_currency"]
-        values["worth"] = _money(Decimal(part["unit_value"]), to_currency)
-        values["to_unit"] = str(_UNITS.get(to_currency, to_currency))
+        values["worth"] = money(Decimal(part["unit_value"]), to_currency)
+        values["to_unit"] = unit(to_currency)
         return (
             ngettext(
                 "%(amount)s × %(worth)s × %(rate)s (%(rule)s: %(rate)s point per %(to_unit)s)",
@@ -287,19 +264,12 @@ _LIMITS = {
 def _limit(capped: Facts, facts: Facts) -> str:
     if capped["by"] == "money":
         currency = facts.get("programme_currency") or facts.get("currency", "")
-        return _("a budget of %(amount)s") % {"amount": _money(Decimal(capped["limit"]), currency)}
+        return _("a budget of %(amount)s") % {"amount": money(Decimal(capped["limit"]), currency)}
     return _LIMITS[capped["by"]](capped["limit"]) % {"count": f"{capped['limit']:,}"}
 
 
-def _money(amount: Decimal, currency: str) -> str:
-    text = f"{amount:,.2f}"
-    if currency in _AMOUNTS:
-        return str(_AMOUNTS[currency]) % {"amount": text}
-    return f"{currency} {text}"
-
-
 def _of_event(facts: Facts) -> str:
-    """Such as `Joining: Welcome +1,000 points.`"""
+    """The event and what each rule gave for it, such as `Enrollment: Welcome gift +1,000 points`."""
     parts = [part for part in facts["parts"] if part["points"] or "capped" in part]
     values = {"event": str(EVENTS.get(facts["event"], facts["event"])), "clauses": ""}
     values["clauses"] = _("; ").join(_clause(part, facts) for part in parts)
@@ -457,7 +427,7 @@ def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, curre
 
 def _step(kind: str, amount: Decimal, currency: str) -> str:
     if kind == "amount":
-        return _("%(amount)s of spend") % {"amount": _money(amount, currency)}
+        return _("%(amount)s of spend") % {"amount": money(amount, currency)}
     count = int(amount)
     if kind == "stays":
         return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}

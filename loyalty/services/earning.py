@@ -207,8 +207,8 @@ class _Batch:
         lines = FolioLine.objects.filter(stay__in=[stay.pk for stay in self.stays]).values_list(
             "stay_id", "line_reference", "business_date", "category", "net_amount", "is_eligible"
         )
-        for stay_id, *facts in lines:
-            self.charges[stay_id].append(Charge(*facts))
+        for stay_id, reference, business_date, category, net_amount, is_eligible in lines:
+            self.charges[stay_id].append(Charge(reference, business_date, category, net_amount, is_eligible))
 
     def _load_given(self) -> None:
         """The points each stay has brought, from the ledger."""

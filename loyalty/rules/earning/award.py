@@ -104,6 +104,52 @@ def award_stay(bill: Bill, rules: Iterable[RuleTerms], *, room: Room | None = No
     return _Reckoning(bill, rules).award(room)
 
 
+def award_event_rules(rules: Iterable[RuleTerms], *, room: Room | None = None) -> Award:
+    """The fixed points of an event: every rule that applies counts, each within its caps.
+
+    Args:
+        rules: Those for the event whose conditions the guest meets.
+        room: As for `award_stay`.
+    """
+    parts = []
+    total = qualifying = 0
+    for rule in sorted(rules, key=lambda rule: rule.order):
+        wanted = points = floor_points(rule.value)
+        cut = None
+        if room is not None and points and rule.caps.is_counted:
+            points, cut = room(rule, points)
+        total += points
+        qualifying += points if rule.is_qualifying else 0
+        parts.append(_entry(rule) | _outcome(rule, points, wanted, cut))
+    return Award(points=total, parts=parts, unpaid=[], rebates=[], qualifying_points=qualifying)
+
+
+def _entry(rule: RuleTerms) -> dict[str, Any]:
+    return {
+        "rule": rule.code,
+        "name": dict(rule.name),
+        "basis": rule.basis,
+        "result": rule.result,
+        "rate": format_rate(rule.value),
+    }
+
+
+def _outcome(rule: RuleTerms, points: int, wanted: int, cut: Cut | None) -> dict[str, Any]:
+    outcome: dict[str, Any] = {"points": points}
+    if cut is not None:
+        limit = cut.limit if isinstance(cut.limit, int) else format_rate(cut.limit)
+        outcome["capped"] = {"by": cut.by, "limit": limit, "wanted": wanted}
+    if rule.is_base:
+        outcome["is_base"] = True
+    if rule.is_qualifying:
+        outcome["qualifies"] = True
+    if rule.funded_by_id is not None:
+        outcome["funded_by"] = rule.funded_by_id
+    if rule.caps.money is not None and rule.point_cost is not None:
+        outcome["cost"] = format_rate(rule.point_cost)
+    return outcome
+
+
 @dataclass(slots=True)
 class _Part:
     """What one rule covers of a stay: indexes of units, and the points for it before rounding and caps."""
@@ -283,13 +329,7 @@ class _Reckoning:
         `wanted`), `is_base`, `qualifies`, `funded_by`, `cost`.
         """
         rule = part.rule
-        entry: dict[str, Any] = {
-            "rule": rule.code,
-            "name": dict(rule.name),
-            "basis": rule.basis,
-            "result": rule.result,
-            "rate": format_rate(rule.value),
-        }
+        entry = _entry(rule)
         if rule.basis == AMOUNT:
             amounts: dict[str, Decimal] = {}
             lines = []
@@ -306,19 +346,7 @@ class _Reckoning:
             entry["nights"] = len(part.units)
         if rule.result == MULTIPLIER:
             entry["base"] = format_rate(sum((self.base[unit] for unit in part.units), ZERO))
-        entry["points"] = points
-        if cut is not None:
-            limit = cut.limit if isinstance(cut.limit, int) else format_rate(cut.limit)
-            entry["capped"] = {"by": cut.by, "limit": limit, "wanted": wanted}
-        if rule.is_base:
-            entry["is_base"] = True
-        if rule.is_qualifying:
-            entry["qualifies"] = True
-        if rule.funded_by_id is not None:
-            entry["funded_by"] = rule.funded_by_id
-        if rule.caps.money is not None and rule.point_cost is not None:
-            entry["cost"] = format_rate(rule.point_cost)
-        return entry
+        return entry | _outcome(rule, points, wanted, cut)
 
 
 def _shown(part: _Part) -> tuple[bool, bool, Decimal, tuple[int, str]]:
