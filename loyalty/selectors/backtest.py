@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -327,7 +327,7 @@ class _Comparing:
             )
             .annotate(kind=kind)
             .values_list("stay_id", "category", "kind")
-            .annotate(Max("business_date"), Sum("net_amount"), Count("pk", filter=Q(net_amount__lt=0)))
+            .annotate(Max("business_date"), Sum("net_amount"), rebates=Count("pk", filter=Q(net_amount__lt=0)))
             .order_by("stay_id", "category", "kind")
         )
         for stay_id, category, dates, day, amount, rebates in _stream(rows):
@@ -359,8 +359,9 @@ class _Comparing:
             tiers.append(to_tier_id)
 
     def _tier_on_departure(self, row: _Row) -> int:
+        """The tier before a change on the day itself: a stay is judged before it moves its member up."""
         known = self.changes.get(row.membership_id)
-        return known[1][bisect_right(known[0], row.departure)] if known else row.tier_id
+        return known[1][bisect_left(known[0], row.departure)] if known else row.tier_id
 
     # Matching
 
