@@ -91,6 +91,8 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         gettext_noop("Scheduled work"),
         (
+            ("loyalty", "jobrun", "play_circle"),
+            ("loyalty", "expirynotice", "notifications"),
             ("django_celery_beat", "periodictask", "schedule"),
             ("django_celery_beat", "crontabschedule", "calendar_month"),
             ("django_celery_beat", "intervalschedule", "timer"),

@@ -49,8 +49,33 @@ class ProgrammeAdmin(AuditedAdmin):
                 ]
             },
         ),
+        (
+            _("Lapse by inactivity"),
+            {
+                "fields": [
+                    "inactivity_months",
+                    "inactivity_from_date",
+                    "inactivity_counts_earning",
+                    "inactivity_counts_redeeming",
+                    "inactivity_counts_stays",
+                    "inactivity_exempt_tier",
+                    "expiry_notice_days",
+                    "expiry_needs_notice",
+                ]
+            },
+        ),
         (_("Tiers"), {"fields": ["qualification_months"]}),
     ]
+
+    def get_form(
+        self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Only the programme's own tiers exempt its members."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if "inactivity_exempt_tier" in form.base_fields:
+            tiers = Tier.objects.filter(programme=obj.pk if obj else None).order_by("rank")
+            form.base_fields["inactivity_exempt_tier"].queryset = tiers
+        return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         """Code, currency and time zone of a programme are facts that its history is written in."""

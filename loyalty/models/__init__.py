@@ -1,6 +1,8 @@
 """Tables of the programme and the ledger, one noun a module."""
 
 from loyalty.models.earning import EarningRule
+from loyalty.models.expiry import ExpiryNotice
+from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
 from loyalty.models.membership import Membership, QualificationEntry, TierChange
 from loyalty.models.programme import Programme, Tier, TierBenefit, TierCriteria
@@ -9,7 +11,10 @@ from loyalty.models.reward import Redemption, Reward
 __all__ = [
     "Account",
     "EarningRule",
+    "ExpiryNotice",
     "Hold",
+    "JobError",
+    "JobRun",
     "Lot",
     "LotMove",
     "Membership",

@@ -70,6 +70,48 @@ class Programme(BilingualName):
         default=LapsedReturnPolicy.REOPEN,
     )
     lapsed_return_grace_days = models.PositiveSmallIntegerField(_("days of grace"), default=30)
+    inactivity_months = models.PositiveSmallIntegerField(
+        _("all points lapse after months without activity"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_(
+            "Empty: inactivity takes nothing. Purchased points never lapse by inactivity, points given as compensation"
+            " by their own date only."
+        ),
+    )
+    inactivity_counts_earning = models.BooleanField(_("earning points is activity"), default=True)
+    inactivity_counts_redeeming = models.BooleanField(_("redeeming points is activity"), default=True)
+    inactivity_counts_stays = models.BooleanField(_("a stay is activity"), default=True)
+    inactivity_from_date = models.DateField(
+        _("inactivity counts from"),
+        null=True,
+        blank=True,
+        help_text=_("No earlier day counts as inactive: a rule made today takes nobody's points tonight."),
+    )
+    inactivity_exempt_tier = models.ForeignKey(
+        "loyalty.Tier",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("no lapse by inactivity from tier"),
+        help_text=_("Members of this tier and of those above it keep their points while they are in it."),
+    )
+    expiry_notice_days = models.PositiveSmallIntegerField(
+        _("notice before points lapse, days"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Empty: no notices are written."),
+    )
+    expiry_needs_notice = models.BooleanField(
+        _("no lapse by inactivity without notice"),
+        default=False,
+        help_text=_(
+            "The points of a member who was not told so many days before stay usable and are listed as held back."
+        ),
+    )
     qualification_months = models.PositiveSmallIntegerField(
         _("months that count towards a tier"), default=12, validators=[MinValueValidator(1)]
     )
@@ -92,6 +134,19 @@ class Programme(BilingualName):
             models.CheckConstraint(
                 condition=Q(lapsed_return_policy__in=["reopen", "forfeit"]),
                 name="loyalty_programme_lapsed_return_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(inactivity_months=None)
+                | Q(inactivity_counts_earning=True)
+                | Q(inactivity_counts_redeeming=True)
+                | Q(inactivity_counts_stays=True),
+                name="loyalty_programme_some_activity",
+                violation_error_message=_("Choose at least one kind of activity."),
+            ),
+            models.CheckConstraint(
+                condition=Q(expiry_needs_notice=False) | Q(expiry_notice_days__isnull=False),
+                name="loyalty_programme_notice_has_days",
+                violation_error_message=_("Say how many days before the notice has to be given."),
             ),
         ]
 

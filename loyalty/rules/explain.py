@@ -6,6 +6,7 @@ depends on where the points came from:
 - a stay (`stay`, `property`, `tier`, `currency`, `parts`, `total`, `before`, and `voided` with a
   reason) – see `loyalty.services.earning`; `parts` is the arithmetic of `loyalty.rules.earning`;
 - a redemption (`reward`, `property`, and `canceled` with a reason) – see `loyalty.services.redemptions`;
+- an expiry by inactivity (`inactive_since`, the day of the last activity);
 - nothing of that: then kind, points and reason of the posting make the sentence.
 
 Names are kept as `{"zh": …, "en": …}` as they were on the day.
@@ -244,6 +245,12 @@ def _refund(facts: Facts) -> str:
 
 
 def _expire(facts: Facts) -> str:
+    if "inactive_since" in facts:
+        return ngettext(
+            "%(points)s point lapsed: no activity since %(since)s.",
+            "%(points)s points lapsed: no activity since %(since)s.",
+            abs(facts["points"]),
+        ) % {**_plain(facts), "since": facts["inactive_since"]}
     return ngettext(
         "%(points)s point expired unused.", "%(points)s points expired unused.", abs(facts["points"])
     ) % _plain(facts)

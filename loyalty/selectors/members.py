@@ -15,6 +15,7 @@ from django.db.models import Q, Sum
 from loyalty.models import Account, Lot, Membership, QualificationEntry, Tier, TierBenefit, TierCriteria
 from loyalty.rules.explain import explain_progress
 from loyalty.rules.tiers import Figures, Measure, Threshold, in_force, measures, window_start
+from loyalty.selectors.lots import inactivity_of, last_day
 
 if TYPE_CHECKING:
     from hotels.models import Property
@@ -173,7 +174,7 @@ class _Points:
 def _summaries(rows: MembershipQuerySet, *, today: dt.date, place: Property | None) -> list[MemberSummary]:
     memberships = list(rows.select_related("tier", "programme", "guest").order_by("pk"))
     programme_ids = {membership.programme_id for membership in memberships}
-    points = _points([membership.pk for membership in memberships], today)
+    points = _points(memberships, today)
     figures = qualification_figures(memberships, today=today)
     thresholds = {programme_id: in_force(found, today) for programme_id, found in thresholds_of(programme_ids).items()}
     tiers = {tier.pk: tier for tier in Tier.objects.filter(programme__in=programme_ids)}
@@ -208,27 +209,33 @@ def _summaries(rows: MembershipQuerySet, *, today: dt.date, place: Property | No
     return summaries
 
 
-def _points(membership_ids: Sequence[int], today: dt.date) -> dict[int, _Points]:
+def _points(memberships: Sequence[Membership], today: dt.date) -> dict[int, _Points]:
     found: dict[int, _Points] = defaultdict(_Points)
-    for account in Account.objects.filter(membership__in=membership_ids, unit=POINTS):
+    ids = [membership.pk for membership in memberships]
+    for account in Account.objects.filter(membership__in=ids, unit=POINTS):
         found[account.membership_id].account = account
+    # Nobody asks for inactivity where the programme knows none.
+    judged = [
+        mine.account.pk
+        for membership in memberships
+        if membership.programme.inactivity_months and (mine := found.get(membership.pk)) and mine.account
+    ]
+    inactivity = inactivity_of(judged) if judged else {}
     lots = (
-        Lot.objects.filter(
-            account__membership__in=membership_ids,
-            account__unit=POINTS,
-            state=Lot.State.OPEN,
-            expires_on__isnull=False,
-        )
-        .values_list("account__membership_id", "expires_on")
+        Lot.objects.filter(account__membership__in=ids, account__unit=POINTS, state=Lot.State.OPEN)
+        .values_list("account__membership_id", "account_id", "lot_class", "expires_on")
         .annotate(Sum("remaining"))
-        .order_by("expires_on")
     )
-    for membership_id, expires_on, remaining in lots:
+    by_day: dict[int, dict[dt.date, int]] = defaultdict(lambda: defaultdict(int))
+    for membership_id, account_id, lot_class, expires_on, remaining in lots:
+        day = last_day(lot_class, expires_on, inactivity.get(account_id))
+        if day is not None:
+            by_day[membership_id][day] += remaining
+    for membership_id, days in by_day.items():
         mine = found[membership_id]
-        if expires_on < today:
-            mine.lapsed += remaining
-        elif mine.expiring_on is None:
-            mine.expiring_on, mine.expiring_points = expires_on, remaining
+        mine.lapsed = sum(points for day, points in days.items() if day < today)
+        mine.expiring_on = min((day for day in days if day >= today), default=None)
+        mine.expiring_points = days[mine.expiring_on] if mine.expiring_on else 0
     return found
 
 
