@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.dispatch import receiver
 
 from loyalty.services.earning import settle_stays
+from loyalty.services.referrals import lock_referrals, settle_referrals
 from members.signals import stay_completed, stay_corrected, stay_voided, stays_completed
 
 if TYPE_CHECKING:
@@ -17,17 +18,23 @@ if TYPE_CHECKING:
 
 @receiver([stay_completed, stay_corrected], dispatch_uid="loyalty.settle_stay")
 def settle_stay(*, stay_id: int, actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
-    """Give or take what a finished or corrected stay is due."""
+    """Give or take what a finished or corrected stay is due, and what it means for who referred the guest."""
+    lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id])
+    settle_referrals(actor=actor, now=now, stay_ids=[stay_id])
 
 
 @receiver(stay_voided, dispatch_uid="loyalty.take_back_stay")
 def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
     """Take back what a voided stay brought."""
+    lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
+    settle_referrals(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
 
 
 @receiver(stays_completed, dispatch_uid="loyalty.settle_many_stays")
 def settle_many_stays(*, stay_ids: Sequence[int], actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
     """Award a night audit or a file of history, each stay as on its day of departure."""
+    lock_referrals(stay_ids=stay_ids)
     settle_stays(actor=actor, now=now, stay_ids=stay_ids, as_of_departure=True)
+    settle_referrals(actor=actor, now=now, stay_ids=stay_ids)

@@ -6,7 +6,9 @@ from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
 from loyalty.models.membership import Membership, QualificationEntry, TierChange
 from loyalty.models.programme import Programme, Tier, TierBenefit, TierCriteria
+from loyalty.models.referral import Referral, ReferralCode, ReferralPolicy
 from loyalty.models.reward import Redemption, Reward
+from loyalty.models.share import SharePolicy, SocialShare
 
 __all__ = [
     "Account",
@@ -22,8 +24,13 @@ __all__ = [
     "Programme",
     "QualificationEntry",
     "Redemption",
+    "Referral",
+    "ReferralCode",
+    "ReferralPolicy",
     "RequestKey",
     "Reward",
+    "SharePolicy",
+    "SocialShare",
     "SourceKey",
     "Tier",
     "TierBenefit",

@@ -13,6 +13,7 @@ from hotels.services.audit import record_audit
 from loyalty.models import Membership, Tier
 from loyalty.rules.numbers import format_number
 from loyalty.services.ledger import open_accounts
+from loyalty.services.referrals import assign_referral_codes, join_invited
 from members.services.guests import add_membership_numbers
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ def enrol_members(
     }
     if numbers:
         add_membership_numbers(issuer=programme.code, numbers=list(numbers.items()), now=now)
-        open_accounts(membership_ids=[memberships[guest_id].pk for guest_id in numbers])
+        new_ids = [memberships[guest_id].pk for guest_id in numbers]
+        open_accounts(membership_ids=new_ids)
+        assign_referral_codes(membership_ids=new_ids)
         first = memberships[next(iter(numbers))]
         record_audit(
             actor=actor,
@@ -144,6 +147,7 @@ def enrol_members(
             place=place,
             after={"programme": programme.code, "tier": tier.code, "count": len(numbers)},
         )
+        join_invited(actor=actor, now=now, membership_ids=new_ids)
     return [memberships[guest_id] for guest_id in guest_ids]
 
 
