@@ -58,42 +58,39 @@ POSTINGS = """
     INSERT INTO plain.loyalty_posting (id, account_id, seq, kind, points, available_after, pending_after, held_after,
         debt_after, reversed_points, source_system, source_reference, source_line, request_client, request_key,
         request_hash, rule_version, occurred_at, business_date, reason, previous_hash, hash)
-    SELECT nextval('plain.posting_id'), a.id, a.last_seq + 1, %(verb)s, {sign}d.points, a.available {change} d.points,
+    SELECT d.id, a.id, a.last_seq + 1, %(verb)s, {sign}d.points, a.available {change} d.points,
         a.pending {pending} , a.held, a.debt, 0, '', '', '', '', '', '', '', %(now)s, %(day)s, '', a.head_hash, a.head_hash
     FROM due d JOIN plain.loyalty_account a ON a.id = d.account_id
 """
+_DUE = (
+    "CREATE TEMP TABLE due ON COMMIT DROP AS SELECT nextval('plain.posting_id') AS id, account_id, points"
+    " FROM (SELECT account_id, sum(remaining)::bigint AS points FROM plain.loyalty_lot WHERE {due} GROUP BY 1) q"
+)
+_MOVES = (
+    "INSERT INTO plain.loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)"
+    " SELECT d.id, l.id, l.account_id, {pending}, {open} FROM plain.loyalty_lot l JOIN due d ON d.account_id = l.account_id"
+    " WHERE {due}"
+)
+_RELEASED = "state = 'pending' AND release_on <= %(day)s"
+_LAPSED = "state = 'open' AND expires_on < %(day)s"
 BARE = {
     "release": (
-        (
-            "CREATE TEMP TABLE due ON COMMIT DROP AS SELECT account_id, sum(remaining)::bigint AS points"
-            " FROM plain.loyalty_lot WHERE state = 'pending' AND release_on <= %(day)s GROUP BY 1"
-        ),
+        _DUE.format(due=_RELEASED),
+        "ANALYZE due",
         POSTINGS.format(sign="", change="+", pending="- d.points"),
-        (
-            "INSERT INTO plain.loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)"
-            " SELECT p.id, l.id, l.account_id, -l.remaining, l.remaining FROM plain.loyalty_lot l JOIN plain.loyalty_posting p"
-            " ON p.account_id = l.account_id AND p.kind = 'release'"
-            " WHERE l.state = 'pending' AND l.release_on <= %(day)s"
-        ),
-        "UPDATE plain.loyalty_lot SET state = 'open' WHERE state = 'pending' AND release_on <= %(day)s",
+        _MOVES.format(due=_RELEASED, pending="-l.remaining", open="l.remaining"),
+        f"UPDATE plain.loyalty_lot SET state = 'open' WHERE {_RELEASED}",
         (
             "UPDATE plain.loyalty_account a SET available = a.available + d.points, pending = a.pending - d.points,"
             " last_seq = a.last_seq + 1, head_hash = a.head_hash FROM due d WHERE a.id = d.account_id"
         ),
     ),
     "expire": (
-        (
-            "CREATE TEMP TABLE due ON COMMIT DROP AS SELECT account_id, sum(remaining)::bigint AS points"
-            " FROM plain.loyalty_lot WHERE state = 'open' AND expires_on < %(day)s GROUP BY 1"
-        ),
+        _DUE.format(due=_LAPSED),
+        "ANALYZE due",
         POSTINGS.format(sign="-", change="-", pending=""),
-        (
-            "INSERT INTO plain.loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)"
-            " SELECT p.id, l.id, l.account_id, 0, -l.remaining FROM plain.loyalty_lot l JOIN plain.loyalty_posting p"
-            " ON p.account_id = l.account_id AND p.kind = 'expire'"
-            " WHERE l.state = 'open' AND l.expires_on < %(day)s"
-        ),
-        "UPDATE plain.loyalty_lot SET state = 'expired', remaining = 0 WHERE state = 'open' AND expires_on < %(day)s",
+        _MOVES.format(due=_LAPSED, pending="0", open="-l.remaining"),
+        f"UPDATE plain.loyalty_lot SET state = 'expired', remaining = 0 WHERE {_LAPSED}",
         (
             "UPDATE plain.loyalty_account a SET available = a.available - d.points, last_seq = a.last_seq + 1,"
             " head_hash = a.head_hash FROM due d WHERE a.id = d.account_id"
@@ -215,4 +212,6 @@ def bare_statements(verb: str, day: dt.date) -> None:
 
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in BARE[verb]:
+            started = time.perf_counter()
             cursor.execute(statement, {"day": day, "now": NOW, "verb": verb})
+            print(f"  {time.perf_counter() - started:6.1f} s  {' '.join(statement.split())[:60]}", flush=True)

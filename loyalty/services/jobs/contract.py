@@ -136,7 +136,7 @@ def job_of(code: str) -> Job:
     try:
         return _jobs[code]
     except KeyError:
-        message = f"no job {code!r} is registered"
+        message = f"no job {str(code)!r} is registered"
         raise LookupError(message) from None
 
 

@@ -127,6 +127,19 @@ def start_run(
         RunDateAhead, AnotherRunGoesOn: See the classes.
         LookupError: No such job is registered.
     """
+    return _start(actor, now, job, programme, run_date, parameters)
+
+
+def _start(
+    actor: User | None,
+    now: dt.datetime,
+    job: str,
+    programme: Programme,
+    run_date: dt.date | None,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    verb: str = "started",
+) -> JobRun:
     job_of(job)
     date = _checked_date(programme, now, run_date)
     with transaction.atomic():
@@ -148,7 +161,7 @@ def start_run(
         elif not run.is_open:
             _take_up(run, now, retry=actor is not None)
         if actor is not None:
-            _audit(run, actor, now, "started")
+            _audit(run, actor, now, verb)
     return run
 
 
@@ -171,7 +184,7 @@ def resume_run(*, actor: User | None, now: dt.datetime, run_id: int) -> JobRun:
     run = JobRun.objects.select_related("programme").get(pk=run_id)
     if run.state not in {State.PAUSED, State.FAILED, State.DONE}:
         raise RunEnded
-    return start_run(actor=actor, now=now, job=run.job, programme=run.programme, run_date=run.run_date)
+    return _start(actor, now, run.job, run.programme, run.run_date, verb="resumed")
 
 
 def cancel_run(*, actor: User | None, now: dt.datetime, run_id: int) -> JobRun:

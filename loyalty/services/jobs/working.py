@@ -23,7 +23,7 @@ logger = structlog.get_logger(__name__)
 # How long a worker may be silent before another one takes its run over, though its session lives.
 LEASE_SECONDS = 300
 # Ids read from the due set at a time.
-WINDOW = 200_000
+WINDOW = 500_000
 PASSES = 2
 BREATH_SECONDS = 0.005
 _ATTEMPTS = 3
@@ -126,7 +126,7 @@ def work_run(
         if not cursor.rowcount:
             return None
     run = JobRun.objects.select_related("programme").get(pk=run_id)
-    deadline = time.monotonic() + time_limit.total_seconds() if time_limit else None
+    deadline = time.monotonic() + time_limit.total_seconds() if time_limit is not None else None
     worker = _Worker(
         run=run, claim=claim, now=now, batch_size=batch_size or job_of(run.job).batch_size, deadline=deadline
     )
