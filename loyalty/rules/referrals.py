@@ -272,6 +272,14 @@ class Occupied:
         return max(self.departure, self.arrival + dt.timedelta(days=1))
 
 
+def by_room_of(occupied: Iterable[Occupied]) -> dict[tuple[int, str], list[Occupied]]:
+    """Group what one guest occupied by property and room."""
+    groups: dict[tuple[int, str], list[Occupied]] = {}
+    for stay in occupied:
+        groups.setdefault((stay.property_id, stay.room), []).append(stay)
+    return groups
+
+
 def rooms_shared(mine: Iterable[Occupied], others: Mapping[tuple[int, str], Sequence[Occupied]]) -> bool:
     """Whether any stay of one guest met one of another, whose stays are given by property and room."""
     return any(stay.meets(other) for stay in mine for other in others.get((stay.property_id, stay.room), ()))

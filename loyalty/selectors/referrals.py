@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Min, Q
 
 from loyalty.models import Membership, Programme, Referral, ReferralCode, ReferralPolicy
-from loyalty.rules.referrals import Occupied, rooms_shared
+from loyalty.rules.referrals import Occupied, by_room_of, rooms_shared
 from members.models import GuestIdentity, Stay
 
 # What only one person has. Numbers of other systems may be alike by chance.
@@ -54,18 +54,10 @@ def rooms_of(guest_ids: Iterable[int], *, since: dt.date | None = None) -> dict[
     return found
 
 
-def by_room(occupied: Sequence[Occupied]) -> Mapping[tuple[int, str], Sequence[Occupied]]:
-    """Group what one guest occupied by property and room."""
-    groups: dict[tuple[int, str], list[Occupied]] = defaultdict(list)
-    for stay in occupied:
-        groups[stay.property_id, stay.room].append(stay)
-    return groups
-
-
 def shared_a_room(guest_id: int, other_id: int) -> bool:
     """Whether two guests were ever in one room at the same time; one query."""
     rooms = rooms_of([guest_id, other_id])
-    return guest_id != other_id and rooms_shared(rooms.get(guest_id, []), by_room(rooms.get(other_id, [])))
+    return guest_id != other_id and rooms_shared(rooms.get(guest_id, []), by_room_of(rooms.get(other_id, [])))
 
 
 @dataclass(frozen=True, slots=True)

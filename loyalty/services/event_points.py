@@ -39,9 +39,9 @@ def award_events(
     *,
     actor: User | None,
     now: dt.datetime,
-    programme_id: int,
+    programme_id: int,  # noqa: ARG001
     event: str,
-    dues: Sequence[EventDue],  # noqa: ARG001
+    dues: Sequence[EventDue],
 ) -> int:
     """Give the points of an event; what was given before is passed over."""
     points = EVENT_POINTS.get(event, 0)

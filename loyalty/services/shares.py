@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from hotels.services.audit import record_audit
 from loyalty.models import Membership, SharePolicy, SocialShare
-from loyalty.rules.shares import link_key
+from loyalty.rules.shares import link_key, link_of
 from loyalty.services.event_points import EventDue, award_events, take_back_events
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def submit_share(
     policy = SharePolicy.objects.filter(programme=programme).in_force(today).first()
     if policy is None or not policy.month_limit or membership.status != Membership.Status.ACTIVE:
         raise SharesNotTaken
-    link, note = link.strip(), " ".join(note.split())
+    link, note = link_of(link), " ".join(note.split())
     if not link and (policy.needs_link or not note):
         raise NothingShown(needs_link=policy.needs_link)
     shares = SocialShare.objects.exclude(state=SocialShare.State.REJECTED)

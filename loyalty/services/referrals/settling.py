@@ -25,11 +25,12 @@ from loyalty.rules.referrals import (
     Occupied,
     Reason,
     Verdict,
+    by_room_of,
     first_paid_stay,
     limit_refusal,
     rooms_shared,
 )
-from loyalty.selectors.referrals import by_room, rooms_of
+from loyalty.selectors.referrals import rooms_of
 from loyalty.services.event_points import EventDue, award_events, take_back_events
 from members.models import Stay
 
@@ -151,7 +152,7 @@ class _Batch:
             Quote(row.currency, row.to_currency, row.effective_from, row.rate) for row in ExchangeRate.objects.all()
         )
         referrers = {self.members[referral.referrer_id].guest_id for referral in self.referrals}
-        self.rooms = {guest: by_room(rooms) for guest, rooms in rooms_of(referrers, since=since).items()}
+        self.rooms = {guest: by_room_of(rooms) for guest, rooms in rooms_of(referrers, since=since).items()}
 
     def _load_counted(self) -> None:
         """The days on which friends count for each referrer, those of this batch included."""
