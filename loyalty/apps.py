@@ -16,6 +16,7 @@ class LoyaltyConfig(AppConfig):
     def ready(self) -> None:
         """Connect the reactions to the signals of `members`, check the ledger's guards."""
         import_module("loyalty.receivers")
+        import_module("loyalty.selectors.member_facts").register_member_fields()
         checks.register(import_module("loyalty.selectors.verification").check_guards, checks.Tags.database)
         self._join_guest_card()
 

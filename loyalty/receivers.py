@@ -1,4 +1,4 @@
-"""What loyalty does when something happens to a stay; connected in `loyalty.apps`."""
+"""What loyalty does when something happens to a stay or a guest; connected in `loyalty.apps`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from django.dispatch import receiver
 
 from loyalty.services.earning import settle_stays
+from loyalty.services.events import award_completed_profiles
 from loyalty.services.referrals import lock_referrals, settle_referrals
-from members.signals import stay_completed, stay_corrected, stay_voided, stays_completed
+from members.signals import guests_changed, stay_completed, stay_corrected, stay_voided, stays_completed
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -38,3 +39,9 @@ def settle_many_stays(*, stay_ids: Sequence[int], actor: User | None, now: dt.da
     lock_referrals(stay_ids=stay_ids)
     settle_stays(actor=actor, now=now, stay_ids=stay_ids, as_of_departure=True)
     settle_referrals(actor=actor, now=now, stay_ids=stay_ids)
+
+
+@receiver(guests_changed, dispatch_uid="loyalty.award_completed_profiles")
+def award_profiles(*, guest_ids: Sequence[int], actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
+    """Give members what a completed profile brings."""
+    award_completed_profiles(actor=actor, now=now, guest_ids=guest_ids)

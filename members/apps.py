@@ -1,5 +1,7 @@
 """Guests: profiles, identities, preferences, reservations, stays, imports."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -9,3 +11,7 @@ class MembersConfig(AppConfig):
 
     name = "members"
     verbose_name = _("Guests and stays")
+
+    def ready(self) -> None:
+        """Tell the conditions what may be asked of guests and stays."""
+        import_module("members.selectors.condition_fields").register()

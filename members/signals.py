@@ -1,4 +1,4 @@
-"""What the apps above are told about stays.
+"""What the apps above are told about stays and guests.
 
 Each signal is sent inside the transaction of the service that changed the stay, with ids and not
 with loaded rows; a receiver that raises undoes the change. Every signal carries `actor`
@@ -19,3 +19,6 @@ stay_voided = Signal()
 # Many finished stays were stored at once, as a night audit or a file of history brings them:
 # `stay_ids`. They are judged as on their own day of departure, not as on the day of `now`.
 stays_completed = Signal()
+
+# What guests have told about themselves was changed or added to: `guest_ids`.
+guests_changed = Signal()

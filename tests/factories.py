@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from hotels.models import Brand, Department, HotelGroup, Property, Role, RoomType, StaffAssignment, User
-from loyalty.models import EarningRule, Membership, Programme, Reward, Tier, TierCriteria
+from loyalty.models import EarningRule, EarningRuleSet, Membership, Programme, Reward, Tier, TierCriteria
 from loyalty.services.ledger import earn_points
 from loyalty.services.memberships import enrol_member
 from members.models import Guest
@@ -91,19 +91,48 @@ def make_programme(code: str = "", **fields: object) -> Programme:
         ("gold", "金卡", "Gold", "10000", 10, "1.5"),
         ("diamond", "钻石", "Diamond", "20000", 20, "2"),
     ]
+    rules = []
     for rank, (tier_code, name, name_en, amount, stays, rate) in enumerate(tiers):
         tier = Tier.objects.create(programme=programme, code=tier_code, name=name, name_en=name_en, rank=rank)
         if amount:
             TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)
-        EarningRule.objects.create(
-            programme=programme,
-            name=f"{name} {rate}",
-            tier=tier,
-            currency="CNY",
-            points_per_unit=Decimal(rate),
-            effective_from=start,
-        )
+        rules.append(base_rule(tier_code, rate, name=f"{name} {rate}"))
+    publish_rules(programme, *rules, start=start)
     return programme
+
+
+def base_rule(tier: str = "", rate: str = "1", **fields: object) -> EarningRule:
+    """Points per yuan for a tier, of the group of base rules; not stored yet."""
+    code = f"base-{tier}" if tier else "base"
+    return EarningRule(
+        **{
+            "code": code,
+            "name": code,
+            "currency": "CNY",
+            "value": Decimal(rate),
+            "condition": {"all": [{"field": "member.tier", "op": "in", "value": [tier]}] if tier else []},
+            "is_base": True,
+            "is_qualifying": True,
+            "stacking": EarningRule.Stacking.EXCLUSIVE,
+            "group": "base",
+            **fields,
+        }
+    )
+
+
+def publish_rules(programme: Programme, *rules: EarningRule, start: dt.date = dt.date(2020, 1, 1)) -> EarningRuleSet:
+    """A published version of the programme's rules, whatever has begun already."""
+    number = programme.earning_rule_sets.count() + 1
+    rule_set = EarningRuleSet.objects.create(programme=programme, number=number, name=f"V{number}", created_at=NOW)
+    for rule in rules:
+        rule.rule_set = rule_set
+        rule.full_clean()
+        rule.save()
+    rule_set.status = EarningRuleSet.Status.PUBLISHED
+    rule_set.effective_from = start
+    rule_set.published_at = NOW
+    rule_set.save()
+    return rule_set
 
 
 def make_reward(programme: Programme, *, points: int = 2000, code: str = "") -> Reward:

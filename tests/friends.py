@@ -4,12 +4,11 @@ import datetime as dt
 import itertools
 from decimal import Decimal
 
-from loyalty.models import Account, ReferralCode, ReferralPolicy, SharePolicy
-from loyalty.services import event_points
+from loyalty.models import Account, EarningRule, ReferralCode, ReferralPolicy, SharePolicy
 from loyalty.services.memberships import enrol_member
 from loyalty.services.referrals import enter_referral
 from members.services.stays import FolioLineInput, StayInput, post_stay
-from tests.factories import NOW, make_guest, make_programme
+from tests.factories import NOW, base_rule, make_guest, make_programme, publish_rules
 
 _number = itertools.count(1)
 TODAY = NOW.date()
@@ -19,12 +18,24 @@ POINTS = {"referral_made": 500, "referral_joined": 300, "social_share": 100, "bi
 def friendly_programme(**policy):
     """A programme that takes referrals and shares since 2020, with points for both sides."""
     programme = make_programme()
-    event_points.EVENT_POINTS.update(POINTS)
+    publish_rules(
+        programme,
+        base_rule(),
+        *(event_rule(event, points) for event, points in POINTS.items()),
+        start=dt.date(2020, 1, 2),
+    )
     ReferralPolicy.objects.create(
         **{"programme": programme, "effective_from": dt.date(2020, 1, 1), "entry_days": 30, **policy}
     )
     SharePolicy.objects.create(programme=programme, effective_from=dt.date(2020, 1, 1))
     return programme
+
+
+def event_rule(event, points, **fields):
+    """Fixed points for an event; not stored yet."""
+    return EarningRule(
+        **{"code": event, "name": event, "basis": "event", "event": event, "result": "fixed", "value": points, **fields}
+    )
 
 
 def member_of(programme, name="陈思远", *, at=NOW, guest=None):

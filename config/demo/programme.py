@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 from campaigns.models import Campaign
-from config.demo.organization import THB_IN_CNY
 from hotels.models import Property
-from loyalty.models import EarningRule, Programme, Reward, Tier, TierBenefit, TierCriteria
+from loyalty.models import EarningRule, EarningRuleSet, Programme, Reward, Tier, TierBenefit, TierCriteria
+from loyalty.services.rules import create_draft, publish_rule_set, save_rule
 
 # code, Chinese, English, spend of the year in yuan, stays of the year, points per yuan
 TIERS = (
@@ -59,19 +60,10 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
         expiry_months=24,
         expiry_rounding=Programme.ExpiryRounding.MONTH_END,
     )
-    for rank, (code, name, name_en, amount, stays, rate) in enumerate(TIERS):
+    for rank, (code, name, name_en, amount, stays, _rate) in enumerate(TIERS):
         tier = Tier.objects.create(programme=programme, code=code, name=name, name_en=name_en, rank=rank)
         if amount:
             TierCriteria.objects.create(tier=tier, effective_from=start, min_amount=Decimal(amount), min_stays=stays)
-        for currency, factor in (("CNY", Decimal(1)), ("THB", THB_IN_CNY)):
-            EarningRule.objects.create(
-                programme=programme,
-                name=name,
-                tier=tier,
-                currency=currency,
-                points_per_unit=Decimal(rate) * factor,
-                effective_from=start,
-            )
         TierBenefit.objects.bulk_create(
             TierBenefit(tier=tier, name=benefit, name_en=benefit_en, effective_from=start)
             for benefit, benefit_en in BENEFITS[code]
@@ -80,8 +72,75 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
         Reward(programme=programme, code=code, name=name, name_en=name_en, category=category, points=points)
         for code, name, name_en, category, points in REWARDS
     )
+    _publish_rules(programme, today=today, start=start)
     _make_campaigns(programme, places, today)
     return programme
+
+
+def _publish_rules(programme: Programme, *, today: dt.date, start: dt.date) -> None:
+    """The version that the programme began with, the one of this year, and a draft for the next season."""
+    now = dt.datetime.combine(today, dt.time(9), dt.UTC)
+    first = create_draft(actor=None, now=now, programme=programme, name="开业规则")
+    for priority, (code, name, name_en, _amount, _stays, rate) in enumerate(TIERS):
+        _rule(
+            first,
+            now,
+            code=f"base-{code}",
+            name=f"{name}基础积分",
+            name_en=f"{name_en} base points",
+            value=Decimal(rate),
+            condition={"all": [{"field": "member.tier", "op": "in", "value": [code]}]},
+            is_base=True,
+            is_qualifying=True,
+            priority=priority,
+            stacking=EarningRule.Stacking.EXCLUSIVE,
+            group="base",
+        )
+    _rule(
+        first,
+        now,
+        code="welcome",
+        name="注册礼",
+        name_en="Welcome gift",
+        basis=EarningRule.Basis.EVENT,
+        event=EarningRule.Event.ENROLMENT,
+        result=EarningRule.Result.FIXED,
+        value=Decimal(1000),
+    )
+    publish_rule_set(actor=None, now=now, rule_set_id=first.pk, from_date=start)
+    season = today.replace(month=1, day=1)
+    second = create_draft(actor=None, now=now, programme=programme, based_on=first, name=f"{today.year} 淡季双倍")
+    _rule(
+        second,
+        now,
+        code="low-season",
+        name="淡季双倍",
+        name_en="Low season double",
+        result=EarningRule.Result.MULTIPLIER,
+        value=Decimal(2),
+        categories=["room"],
+        charges_from=season,
+        charges_until=season.replace(month=3),
+        cap_stay=5000,
+    )
+    publish_rule_set(actor=None, now=now, rule_set_id=second.pk, from_date=season)
+    third = create_draft(actor=None, now=now, programme=programme, based_on=second, name="周末双倍（草稿）")
+    _rule(
+        third,
+        now,
+        code="weekend",
+        name="周末双倍",
+        name_en="Weekend double",
+        result=EarningRule.Result.MULTIPLIER,
+        value=Decimal(2),
+        categories=["room"],
+        charge_weekdays=[5, 6],
+        budget_points=500_000,
+    )
+
+
+def _rule(rule_set: EarningRuleSet, now: dt.datetime, **terms: Any) -> None:
+    save_rule(actor=None, now=now, rule=EarningRule(rule_set=rule_set, **terms))
 
 
 def _make_campaigns(programme: Programme, places: list[Property], today: dt.date) -> None:

@@ -22,16 +22,16 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminDecimalFieldWidget, UnfoldA
 
 from hotels.admin.base import AuditedAdmin
 from hotels.models import User
-from loyalty.models import EarningRule, Membership, Programme, TierBenefit, TierCriteria
+from loyalty.models import Membership, Programme, TierBenefit, TierCriteria
 from loyalty.services.rules import RuleChangeRefused, check_edit, check_start, has_begun, last_begun_date
 
-DatedModel = TypeVar("DatedModel", EarningRule, TierCriteria, TierBenefit)
-Dated = EarningRule | TierCriteria | TierBenefit
+DatedModel = TypeVar("DatedModel", TierCriteria, TierBenefit)
+Dated = TierCriteria | TierBenefit
 
 
 def programme_of(row: Dated) -> Programme:
     """The programme whose days count."""
-    return row.programme if isinstance(row, EarningRule) else row.tier.programme
+    return row.tier.programme
 
 
 class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):
@@ -54,9 +54,7 @@ class DatedForm(forms.ModelForm[DatedModel], Generic[DatedModel]):
     def _check(self, cleaned: Mapping[str, Any]) -> None:
         now = timezone.now()
         if self.instance.pk is None:
-            programme = cleaned.get("programme") or (
-                programme_of(self.instance) if getattr(self.instance, "tier_id", None) else None
-            )
+            programme = programme_of(self.instance) if getattr(self.instance, "tier_id", None) else None
             if programme is None and cleaned.get("tier"):
                 programme = cleaned["tier"].programme
             # Before the first member joins, a programme is set up with rules that begin in the past.
@@ -95,19 +93,6 @@ class ChangeFromForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.label = capfirst(field.label)
-
-
-class RateForm(ChangeFromForm):
-    """Another rate of an earning rule."""
-
-    points_per_unit = forms.DecimalField(
-        label=_("new points per unit of currency"),
-        max_digits=10,
-        decimal_places=4,
-        min_value=0,
-        widget=UnfoldAdminDecimalFieldWidget,
-    )
-    name = forms.CharField(label=_("name"), max_length=120, required=False, widget=UnfoldAdminTextInputWidget)
 
 
 class ThresholdForm(ChangeFromForm):

@@ -155,6 +155,7 @@ class StayWriteSerializer(StrictSerializer):
     rate_plan = serializers.CharField(max_length=40, required=False, allow_blank=True)
     channel = serializers.CharField(max_length=40, required=False, allow_blank=True)
     market_segment = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    is_group = serializers.BooleanField(required=False, help_text="Whether it belongs to the booking of a group.")
     currency = serializers.CharField(
         required=False, validators=[currency_validator], help_text="ISO 4217; default: the property's."
     )

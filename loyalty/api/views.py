@@ -264,7 +264,7 @@ def _stay(facts: dict[str, Any], place: Property) -> dict[str, Any]:
         for line in facts["lines"]
     ]
     texts = ("source_system", "source_reference", "arrival_date", "departure_date", "room_number")
-    optional = ("rate_plan", "channel", "market_segment")
+    optional = ("rate_plan", "channel", "market_segment", "is_group")
     return {
         **{name: facts[name] for name in (*texts, *optional) if name in facts},
         "room_type": room_type,

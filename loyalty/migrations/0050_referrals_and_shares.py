@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('hotels', '0004_api_requests'),
+        ('loyalty', '0013_published_rules_stay'),
         ('loyalty', '0032_expiry'),
         ('members', '0007_known_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

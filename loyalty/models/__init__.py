@@ -1,6 +1,6 @@
 """Tables of the programme and the ledger, one noun a module."""
 
-from loyalty.models.earning import EarningRule
+from loyalty.models.earning import EarningRule, EarningRuleSet, RuleUse
 from loyalty.models.expiry import ExpiryNotice
 from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
@@ -13,6 +13,7 @@ from loyalty.models.share import SharePolicy, SocialShare
 __all__ = [
     "Account",
     "EarningRule",
+    "EarningRuleSet",
     "ExpiryNotice",
     "Hold",
     "JobError",
@@ -29,6 +30,7 @@ __all__ = [
     "ReferralPolicy",
     "RequestKey",
     "Reward",
+    "RuleUse",
     "SharePolicy",
     "SocialShare",
     "SourceKey",

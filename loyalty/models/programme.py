@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -35,6 +36,24 @@ class Programme(BilingualName):
 
         REOPEN = "reopen", _("open again for the days of grace")
         FORFEIT = "forfeit", _("forfeit")
+
+    class ActivityDate(models.TextChoices):
+        """Which date of a stay decides what version of the rules it is judged by."""
+
+        DEPARTURE = "departure", _("departure")
+        ARRIVAL = "arrival", _("arrival")
+        BOOKED = "booked", _("booking")
+
+    class ProfileField(models.TextChoices):
+        """What a guest may tell about themself."""
+
+        GENDER = "gender", _("gender")
+        BIRTHDAY = "birthday", _("birthday")
+        NATIONALITY = "nationality", _("nationality")
+        LANGUAGE = "language", _("language")
+        COMPANY = "company", _("company")
+        PHONE = "phone", _("phone")
+        EMAIL = "email", _("e-mail")
 
     code = models.CharField(_("code"), max_length=20, unique=True, validators=[code_validator])
     time_zone = models.CharField(
@@ -112,6 +131,26 @@ class Programme(BilingualName):
             "The points of a member who was not told so many days before stay usable and are listed as held back."
         ),
     )
+    activity_date = models.CharField(
+        _("date of a stay that decides"),
+        max_length=10,
+        choices=ActivityDate,
+        default=ActivityDate.DEPARTURE,
+        help_text=_("A stay is judged by the version of the earning rules in force on this date."),
+    )
+    bonus_expiry_months = models.PositiveSmallIntegerField(
+        _("bonus points live for months"),
+        null=True,
+        blank=True,
+        help_text=_("Keeps bonus points of a stay in an entry of their own. Empty: as all points."),
+    )
+    profile_fields = ArrayField(
+        models.CharField(max_length=12, choices=ProfileField),
+        verbose_name=_("a complete profile has"),
+        default=list,
+        blank=True,
+        help_text=_("What brings the points for a completed profile. Empty: nothing does."),
+    )
     qualification_months = models.PositiveSmallIntegerField(
         _("months that count towards a tier"), default=12, validators=[MinValueValidator(1)]
     )
@@ -127,6 +166,10 @@ class Programme(BilingualName):
             models.CheckConstraint(
                 condition=Q(expiry_rounding__in=["none", "month_end", "year_end"]),
                 name="loyalty_programme_rounding_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(activity_date__in=["departure", "arrival", "booked"]),
+                name="loyalty_programme_activity_known",
             ),
             models.CheckConstraint(
                 condition=Q(shortfall_policy__in=["debt", "clamp"]), name="loyalty_programme_shortfall_known"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
+ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,18 @@ class RateTable:
         """
         if currency == to_currency:
             return amount
+        rate = self.unit_value(currency, to_currency, on_date)
+        return None if rate is None else (amount * rate).quantize(CENT, ROUND_HALF_UP)
+
+    def unit_value(self, currency: str, to_currency: str, on_date: dt.date) -> Decimal | None:
+        """What one unit of a currency is worth in the other one, unrounded; None where there is no rate."""
+        if currency == to_currency:
+            return ONE
         rate = self._rate(currency, to_currency, on_date)
         if rate is None:
             inverse = self._rate(to_currency, currency, on_date)
             rate = None if inverse is None else 1 / inverse
-        return None if rate is None else (amount * rate).quantize(CENT, ROUND_HALF_UP)
+        return rate
 
     def _rate(self, currency: str, to_currency: str, on_date: dt.date) -> Decimal | None:
         series = self._quotes.get((currency, to_currency), [])

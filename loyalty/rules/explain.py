@@ -5,6 +5,7 @@ depends on where the points came from:
 
 - a stay (`stay`, `property`, `tier`, `currency`, `parts`, `total`, `before`, and `voided` with a
   reason) – see `loyalty.services.earning`; `parts` is the arithmetic of `loyalty.rules.earning`;
+- an event (`event`, `parts`, `total`) – see `loyalty.services.events`;
 - a redemption (`reward`, `property`, and `canceled` with a reason) – see `loyalty.services.redemptions`;
 - an expiry by inactivity (`inactive_since`, the day of the last activity);
 - nothing of that: then kind, points and reason of the posting make the sentence.
@@ -18,36 +19,24 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import get_language, gettext_noop, ngettext, pgettext_lazy
+from django.utils.translation import get_language, gettext_lazy, gettext_noop, ngettext
 from django.utils.translation import gettext as _
+
+from loyalty.rules.money import money, unit
 
 Facts = Mapping[str, Any]
 
 # A reason that the desk gives by itself is kept untranslated, for readers of any language.
 UNDONE_AT_DESK = gettext_noop("undone at the desk")
 
-# English writes the code; Chinese writes the sign before an amount and the word after a rate.
-_AMOUNTS = {
-    "CNY": pgettext_lazy("amount of money", "CNY %(amount)s"),
-    "USD": pgettext_lazy("amount of money", "USD %(amount)s"),
-    "EUR": pgettext_lazy("amount of money", "EUR %(amount)s"),
-    "GBP": pgettext_lazy("amount of money", "GBP %(amount)s"),
-    "JPY": pgettext_lazy("amount of money", "JPY %(amount)s"),
-    "HKD": pgettext_lazy("amount of money", "HKD %(amount)s"),
-    "SGD": pgettext_lazy("amount of money", "SGD %(amount)s"),
-    "THB": pgettext_lazy("amount of money", "THB %(amount)s"),
-    "MYR": pgettext_lazy("amount of money", "MYR %(amount)s"),
-}
-_UNITS = {
-    "CNY": pgettext_lazy("unit of currency", "CNY"),
-    "USD": pgettext_lazy("unit of currency", "USD"),
-    "EUR": pgettext_lazy("unit of currency", "EUR"),
-    "GBP": pgettext_lazy("unit of currency", "GBP"),
-    "JPY": pgettext_lazy("unit of currency", "JPY"),
-    "HKD": pgettext_lazy("unit of currency", "HKD"),
-    "SGD": pgettext_lazy("unit of currency", "SGD"),
-    "THB": pgettext_lazy("unit of currency", "THB"),
-    "MYR": pgettext_lazy("unit of currency", "MYR"),
+EVENTS = {
+    "enrolment": gettext_lazy("Enrollment"),
+    "profile_completed": gettext_lazy("Profile completed"),
+    "survey_answered": gettext_lazy("Survey answered"),
+    "referral_made": gettext_lazy("Friend referred"),
+    "referral_joined": gettext_lazy("Referred by a friend"),
+    "social_share": gettext_lazy("Share approved"),
+    "birthday": gettext_lazy("Birthday"),
 }
 
 
@@ -66,11 +55,29 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points
-    if "stay" in facts and facts["kind"] in {"earn", "clawback"}:
+    if "stay" in facts and facts["kind"] in {"earn", "bonus", "clawback"}:
         return _of_stay(facts)
+    if "event" in facts and facts["kind"] == "bonus":
+        return _of_event(facts)
+    if "event" in facts:
+        return _event_taken_back(facts)
     if "reward" in facts and facts["kind"] in {"redeem", "refund"}:
         return _of_reward(facts)
     return _PLAIN.get(facts["kind"], _other)(facts)
+
+
+def explain_stay(entries: Sequence[tuple[Facts, int]]) -> str:
+    """Say in one sentence what a stay brought whose points stand in several entries.
+
+    Args:
+        entries: The newest explanation of each share of the stay, with the points of its posting.
+    """
+    facts = dict(entries[-1][0])
+    facts["parts"] = [part for entry, _points in entries for part in entry["parts"]]
+    facts["total"] = sum(entry["total"] for entry, _points in entries)
+    is_gone = facts.get("voided") or not facts["total"]
+    facts["before"] = sum(entry["before"] for entry, _points in entries) if is_gone else 0
+    return explain(facts, kind=facts["kind"], points=sum(points for _entry, points in entries))
 
 
 def spoken_reason(reason: str) -> str:
@@ -129,11 +136,26 @@ def _of_stay(facts: Facts) -> str:
 
 
 def _equation(facts: Facts) -> str:
-    """The sum behind the points, such as `CNY 856.00 × 1.5 (Gold: 1.5 points per CNY) = 1,284 points`."""
-    parts = [part for part in facts["parts"] if part["points"]]
+    """The sum behind the points, such as `CNY 856.00 × 1.5 (Gold: 1.5 points per CNY) = 1,284 points`.
+
+    Rates are one sum; multiples, fixed points and whatever a cap cut follow as clauses of their own.
+    """
+    parts = [part for part in facts["parts"] if part["points"] or "capped" in part]
+    rates = [part for part in parts if part.get("result", "rate") == "rate" and "capped" not in part]
+    others = [part for part in parts if part not in rates]
     total = facts["total"]
+    clauses = []
+    if rates or not others:
+        clauses.append(_sum(rates, total if not others else sum(part["points"] for part in rates), facts))
+    clauses += [_clause(part, facts) for part in others]
+    if len(clauses) > 1:
+        clauses.append(ngettext("%(total)s point in all", "%(total)s points in all", total) % {"total": f"{total:,}"})
+    return _("; ").join(clauses)
+
+
+def _sum(parts: Sequence[Facts], total: int, facts: Facts) -> str:
     values = {"terms": " + ".join(_term(part, facts) for part in parts) or "0", "total": f"{total:,}"}
-    if all(Decimal(part["amount"]) * Decimal(part["rate"]) == part["points"] for part in parts):
+    if all(_exact(part) == part["points"] for part in parts):
         return ngettext("%(terms)s = %(total)s point", "%(terms)s = %(total)s points", total) % values
     if len(parts) == 1:
         return (
@@ -143,15 +165,52 @@ def _equation(facts: Facts) -> str:
     return _("%(terms)s, each rounded down = %(total)s points") % values
 
 
+def _exact(part: Facts) -> Decimal:
+    """The points of a rate before rounding."""
+    rate = Decimal(part["rate"])
+    basis = part.get("basis", "amount")
+    if basis == "nights":
+        return rate * part["nights"]
+    if basis == "stays":
+        return rate
+    return Decimal(part["amount"]) * Decimal(part.get("unit_value", 1)) * rate
+
+
+def _rule_name(part: Facts, facts: Facts) -> str:
+    """What the reader knows the rule by."""
+    name, tier = part["name"], facts.get("tier") or {}
+    if not isinstance(name, str):
+        return name_of(name)
+    # Before versions, a rule had one name; one called like the tier is known by the tier's name.
+    return name_of(tier) if name in tier.values() else name
+
+
 def _term(part: Facts, facts: Facts) -> str:
-    currency, rate, tier = facts["currency"], Decimal(part["rate"]), facts.get("tier") or {}
-    values = {
-        "amount": _money(Decimal(part["amount"]), currency),
-        "rate": part["rate"],
-        # A rule that is called like the tier is known to the reader by the tier's name in their language.
-        "rule": name_of(tier) if part["name"] in tier.values() else part["name"],
-        "unit": _UNITS.get(currency, currency),
-    }
+    """One rate: what it is counted on, times the rate."""
+    currency, rate, basis = facts["currency"], Decimal(part["rate"]), part.get("basis", "amount")
+    values = {"rate": part["rate"], "rule": _rule_name(part, facts)}
+    if basis == "nights":
+        count = part["nights"]
+        return ngettext("%(count)s night × %(rate)s (%(rule)s)", "%(count)s nights × %(rate)s (%(rule)s)", count) % {
+            **values,
+            "count": f"{count:,}",
+        }
+    if basis == "stays":
+        return _("%(rate)s for the stay (%(rule)s)") % values
+    values["amount"] = money(Decimal(part["amount"]), currency)
+    values["unit"] = unit(currency)
+    if "unit_value" in part:
+        to_currency = facts["programme_currency"]
+        values["worth"] = money(Decimal(part["unit_value"]), to_currency)
+        values["to_unit"] = unit(to_currency)
+        return (
+            ngettext(
+                "%(amount)s × %(worth)s × %(rate)s (%(rule)s: %(rate)s point per %(to_unit)s)",
+                "%(amount)s × %(worth)s × %(rate)s (%(rule)s: %(rate)s points per %(to_unit)s)",
+                1 if rate == 1 else 2,
+            )
+            % values
+        )
     return (
         ngettext(
             "%(amount)s × %(rate)s (%(rule)s: %(rate)s point per %(unit)s)",
@@ -162,11 +221,88 @@ def _term(part: Facts, facts: Facts) -> str:
     )
 
 
-def _money(amount: Decimal, currency: str) -> str:
-    text = f"{amount:,.2f}"
-    if currency in _AMOUNTS:
-        return str(_AMOUNTS[currency]) % {"amount": text}
-    return f"{currency} {text}"
+def _clause(part: Facts, facts: Facts) -> str:
+    """What one rule adds: a multiple, fixed points, or a rate that a cap cut."""
+    points = part["points"]
+    values = {"rule": _rule_name(part, facts), "points": f"{points:,}"}
+    if part["result"] == "multiplier":
+        values |= {"times": part["rate"], "base": f"{_whole(part['base'])}"}
+    if "capped" not in part:
+        if part["result"] == "multiplier":
+            return (
+                ngettext(
+                    "%(rule)s (%(times)s times %(base)s) +%(points)s point",
+                    "%(rule)s (%(times)s times %(base)s) +%(points)s points",
+                    points,
+                )
+                % values
+            )
+        return ngettext("%(rule)s +%(points)s point", "%(rule)s +%(points)s points", points) % values
+    values["limit"] = _limit(part["capped"], facts)
+    values["wanted"] = f"{part['capped']['wanted']:,}"
+    return (
+        ngettext(
+            "%(rule)s +%(points)s point (of %(wanted)s, capped at %(limit)s)",
+            "%(rule)s +%(points)s points (of %(wanted)s, capped at %(limit)s)",
+            points,
+        )
+        % values
+    )
+
+
+def _whole(figure: str) -> str:
+    """A figure with thousands marked, and its cents where it has any."""
+    return f"{Decimal(figure):,f}"
+
+
+_LIMITS = {
+    "stay": lambda count: ngettext("%(count)s point per stay", "%(count)s points per stay", count),
+    "day": lambda count: ngettext("%(count)s point a day", "%(count)s points a day", count),
+    "month": lambda count: ngettext("%(count)s point a month", "%(count)s points a month", count),
+    "member": lambda count: ngettext("%(count)s point per member", "%(count)s points per member", count),
+    "points": lambda count: ngettext("a budget of %(count)s point", "a budget of %(count)s points", count),
+}
+
+
+def _limit(capped: Facts, facts: Facts) -> str:
+    if capped["by"] == "money":
+        currency = facts.get("programme_currency") or facts.get("currency", "")
+        return _("a budget of %(amount)s") % {"amount": money(Decimal(capped["limit"]), currency)}
+    return _LIMITS[capped["by"]](capped["limit"]) % {"count": f"{capped['limit']:,}"}
+
+
+def _of_event(facts: Facts) -> str:
+    """The event and what each rule gave for it, such as `Enrollment: Welcome gift +1,000 points`."""
+    parts = [part for part in facts["parts"] if part["points"] or "capped" in part]
+    values = {"event": str(EVENTS.get(facts["event"], facts["event"])), "clauses": ""}
+    values["clauses"] = _("; ").join(_clause(part, facts) for part in parts)
+    return _("%(event)s: %(clauses)s.") % values
+
+
+def _event_taken_back(facts: Facts) -> str:
+    points = abs(facts["points"])
+    values = {
+        "event": str(EVENTS.get(facts["event"], facts["event"])),
+        "points": f"{points:,}",
+        "reason": facts["reason"],
+    }
+    if not values["reason"]:
+        return (
+            ngettext(
+                "%(event)s: %(points)s point is taken back.",
+                "%(event)s: %(points)s points are taken back.",
+                points,
+            )
+            % values
+        )
+    return (
+        ngettext(
+            "%(event)s: %(points)s point is taken back (%(reason)s).",
+            "%(event)s: %(points)s points are taken back (%(reason)s).",
+            points,
+        )
+        % values
+    )
 
 
 def _of_reward(facts: Facts) -> str:
@@ -326,7 +462,7 @@ def explain_progress(missing: Sequence[tuple[str, Decimal]], *, tier: str, curre
 
 def _step(kind: str, amount: Decimal, currency: str) -> str:
     if kind == "amount":
-        return _("%(amount)s of spend") % {"amount": _money(amount, currency)}
+        return _("%(amount)s of spend") % {"amount": money(amount, currency)}
     count = int(amount)
     if kind == "stays":
         return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}

@@ -11,11 +11,11 @@ from django.db.models import Q, Sum
 
 from loyalty.models import Membership, Posting, SourceKey
 from loyalty.rules.earning import ledger_reference
-from loyalty.rules.explain import explain
+from loyalty.rules.explain import explain, explain_stay
 from members.models import Stay
 
 # Movements that follow from a stay and share its line.
-STAY_KINDS = (Posting.Kind.EARN, Posting.Kind.CLAWBACK)
+STAY_KINDS = (Posting.Kind.EARN, Posting.Kind.BONUS, Posting.Kind.CLAWBACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +98,31 @@ def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[St
     lines = []
     for stay in stays:
         mine = postings.get(references[stay.pk], [])
-        newest = mine[-1] if mine else None
         pending = [lot.release_on for posting in mine for lot in posting.lots.all() if lot.state == "pending"]
         lines.append(
             StayLine(
                 stay=stay,
                 points=sum(posting.points for posting in mine),
                 pending_until=max((day for day in pending if day), default=None),
-                sentence=sentence_of(newest) if newest else "",
+                sentence=_sentence_of_stay(mine),
                 postings=mine,
             )
         )
     return lines
+
+
+def _sentence_of_stay(postings: Sequence[Posting]) -> str:
+    """Why the stay brought what it brought; its entries may be several where another funds a part."""
+    newest = {share_of(posting): posting for posting in postings}
+    if len(newest) == 1:
+        return sentence_of(postings[-1])
+    return explain_stay([(posting.explanation or {}, posting.points) for posting in newest.values()])
+
+
+def share_of(posting: Posting) -> tuple[bool, int | None]:
+    """Which part of a stay's points an entry belongs to: bonus kept apart or not, and who else pays."""
+    share = (posting.explanation or {}).get("share") or {}
+    return bool(share.get("bonus")), share.get("funded_by")
 
 
 def points_of_source(*, programme_id: int, source_system: str) -> int:

@@ -19,9 +19,10 @@ from django.db import connection, transaction
 
 from hotels.models import Brand, ExchangeRate, HotelGroup, Property, RoomType
 from hotels.services.audit import record_audit
-from loyalty.models import EarningRule, Programme, Tier
+from loyalty.models import EarningRule, EarningRuleSet, Programme, Tier
 from loyalty.selectors.postings import points_of_source
 from loyalty.services.memberships import enrol_members
+from loyalty.services.rules import create_draft, publish_rule_set, save_rule
 from members.models import Reservation, RevenueCategory
 from members.rules.bookings import Booking, assign_guests
 from members.rules.invented_names import invent_name
@@ -93,24 +94,16 @@ def prepare_programme(
 ) -> Programme:
     """A programme that can judge the property's past: made, or completed where something is missing.
 
-    Missing are taken to be: the programme itself (with one tier), an earning rule for the property's
-    currency (8 points a unit from the first date on), and an exchange rate into the programme's
-    currency on the first date (the oldest known, else 8).
+    Missing are taken to be: the programme itself (with one tier), a version of the earning rules in force on
+    the first date (see `_cover_past`), and an exchange rate into the programme's currency on the first
+    date (the oldest known, else 8).
     """
     if programme is None:
         programme = Programme.objects.create(code="GUIKE", name="归客会", name_en="Guike Club")
         record_audit(actor=actor, now=now, action="programme.created", target=programme, label=programme.name)
     if not programme.tiers.exists():
         Tier.objects.create(programme=programme, code="member", name="会员", name_en="Member", rank=0)
-    if not EarningRule.objects.filter(programme=programme, currency=place.currency).exists():
-        rule = EarningRule.objects.create(
-            programme=programme,
-            name=f"{place.currency} {DEFAULT_POINTS_PER_EURO}",
-            currency=place.currency,
-            points_per_unit=DEFAULT_POINTS_PER_EURO,
-            effective_from=first_date,
-        )
-        record_audit(actor=actor, now=now, action="earningrule.created", target=rule, label=rule.name, place=place)
+    _cover_past(actor, now, programme, place, first_date)
     if place.currency != programme.currency:
         rates = ExchangeRate.objects.filter(currency=place.currency, to_currency=programme.currency)
         if not rates.filter(effective_from__lte=first_date).exists():
@@ -122,6 +115,38 @@ def prepare_programme(
                 rate=oldest.rate if oldest else DEFAULT_EURO_IN_YUAN,
             )
     return programme
+
+
+def _cover_past(
+    actor: User | None, now: dt.datetime, programme: Programme, place: Property, first_date: dt.date
+) -> None:
+    """Publish a version from the first date on, where none was in force so early.
+
+    It holds the rules of the oldest version there is, and 8 points a unit of the property's currency
+    where these pay nothing for it. What has been given stays: nothing was judged by a version before.
+    """
+    published = EarningRuleSet.objects.published().filter(programme=programme)
+    oldest = published.order_by("effective_from").first()
+    if oldest is not None and oldest.effective_from is not None and oldest.effective_from <= first_date:
+        return
+    draft = create_draft(actor=actor, now=now, programme=programme, based_on=oldest, name=str(first_date))
+    if not draft.rules.filter(basis=EarningRule.Basis.AMOUNT, currency__in=["", place.currency]).exists():
+        save_rule(
+            actor=actor,
+            now=now,
+            rule=EarningRule(
+                rule_set=draft,
+                code=f"base-{place.currency.lower()}",
+                name=f"{place.currency} {DEFAULT_POINTS_PER_EURO}",
+                currency=place.currency,
+                value=DEFAULT_POINTS_PER_EURO,
+                is_base=True,
+                is_qualifying=True,
+                stacking=EarningRule.Stacking.EXCLUSIVE,
+                group="base",
+            ),
+        )
+    publish_rule_set(actor=actor, now=now, rule_set_id=draft.pk, from_date=first_date, fills_past=True)
 
 
 def ingest_bookings(
@@ -290,6 +315,7 @@ def _reservation(booking: Booking, place: Property, room_types: dict[str, int], 
         rate_plan=booking.meal,
         channel=booking.channel,
         market_segment=booking.market_segment,
+        is_group=booking.is_group,
         booked_on_date=booking.booked_on_date,
         status_date=booking.status_date,
         adults=booking.adults,
@@ -323,6 +349,7 @@ def _stay(
         rate_plan=booking.meal,
         channel=booking.channel,
         market_segment=booking.market_segment,
+        is_group=booking.is_group,
         reservation_id=reservation_id,
         checked_out_at=dt.datetime.combine(booking.departure_date, CHECK_OUT_TIME, zoneinfo.ZoneInfo(place.time_zone)),
     )

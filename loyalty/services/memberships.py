@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from hotels.services.audit import record_audit
 from loyalty.models import Membership, Tier
 from loyalty.rules.numbers import format_number
+from loyalty.services.events import award_enrolment
 from loyalty.services.ledger import open_accounts
 from loyalty.services.referrals import assign_referral_codes, join_invited
 from members.services.guests import add_membership_numbers
@@ -69,7 +70,7 @@ SELECT nextval(pg_get_serial_sequence('loyalty_membership', 'id')) FROM generate
 def enrol_member(
     *, actor: User | None, now: dt.datetime, programme: Programme, guest_id: int, place: Property | None = None
 ) -> Membership:
-    """Make a guest a member: number, first tier, points account.
+    """Make a guest a member: number, first tier, points account, and the points that joining brings.
 
     Args:
         actor: Who enrols; None for the system or the guest themself.
@@ -137,6 +138,13 @@ def enrol_members(
         new_ids = [memberships[guest_id].pk for guest_id in numbers]
         open_accounts(membership_ids=new_ids)
         assign_referral_codes(membership_ids=new_ids)
+        award_enrolment(
+            actor=actor,
+            now=now,
+            programme=programme,
+            memberships=[memberships[guest_id] for guest_id in numbers],
+            property_id=place.pk if place else None,
+        )
         first = memberships[next(iter(numbers))]
         record_audit(
             actor=actor,

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from hotels.services.audit import record_audit
 from loyalty.models import Membership, SharePolicy, SocialShare
 from loyalty.rules.shares import link_key, link_of
-from loyalty.services.event_points import EventDue, award_events, take_back_events
+from loyalty.services.events import Happening, award_happenings, take_back_happenings
 
 if TYPE_CHECKING:
     from hotels.models import Property, User
@@ -185,7 +185,10 @@ def approve_share(*, actor: User, now: dt.datetime, share_id: int) -> int:
     share = _locked(share_id)
     _check_decision(share, actor, SocialShare.State.SUBMITTED)
     share.grants += 1
-    points = award_events(actor=actor, now=now, programme_id=share.programme_id, event=EVENT, dues=[_due(share)])
+    given = award_happenings(
+        actor=actor, now=now, programme=share.programme, event=EVENT, happenings=[_happening(share)]
+    )
+    points = sum(given.values())
     _decide(share, actor, now, SocialShare.State.APPROVED, after={"points": points})
     return points
 
@@ -219,8 +222,13 @@ def undo_decision(*, actor: User, now: dt.datetime, share_id: int, reason: str) 
     _check_decision(share, actor, share.state)
     taken = 0
     if share.state == SocialShare.State.APPROVED:
-        taken = take_back_events(
-            actor=actor, now=now, programme_id=share.programme_id, event=EVENT, dues=[_due(share)], reason=reason
+        taken = take_back_happenings(
+            actor=actor,
+            now=now,
+            programme=share.programme,
+            event=EVENT,
+            happenings=[_happening(share)],
+            reason=reason,
         )
     try:
         with transaction.atomic():
@@ -233,7 +241,7 @@ def undo_decision(*, actor: User, now: dt.datetime, share_id: int, reason: str) 
 def _locked(share_id: int) -> SocialShare:
     return (
         SocialShare.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("membership__guest", "property")
+        .select_related("membership__guest", "programme", "property")
         .get(pk=share_id)
     )
 
@@ -245,8 +253,14 @@ def _check_decision(share: SocialShare, actor: User, state: str) -> None:
         raise ShareDecided(share)
 
 
-def _due(share: SocialShare) -> EventDue:
-    return EventDue(share.membership_id, f"{share.public_id}/{share.grants}", share.property_id)
+def _happening(share: SocialShare) -> Happening:
+    """The newest approval: its line in the ledger."""
+    return Happening(
+        share.membership_id,
+        f"{share.public_id}/{share.grants}",
+        property_id=share.property_id,
+        about={"platform": share.platform},
+    )
 
 
 def _decide(

@@ -49,6 +49,7 @@ class Visit(models.Model):
     rate_plan = models.CharField(_("rate plan"), max_length=40, blank=True)
     channel = models.CharField(_("channel"), max_length=40, blank=True)
     market_segment = models.CharField(_("market segment"), max_length=40, blank=True)
+    is_group = models.BooleanField(_("group booking"), default=False, db_default=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

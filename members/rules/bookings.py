@@ -102,6 +102,11 @@ class Booking:
         return self.night_rate * self.nights
 
     @property
+    def is_group(self) -> bool:
+        """Whether it is one room of a group's booking."""
+        return self.market_segment == "Groups"
+
+    @property
     def is_checked_out(self) -> bool:
         """Whether the booking became a stay."""
         return self.status == "checked_out"

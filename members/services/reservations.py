@@ -79,6 +79,7 @@ class ReservationInput:
     rate_plan: str = ""
     channel: str = ""
     market_segment: str = ""
+    is_group: bool = False
     booked_on_date: dt.date | None = None
     status_date: dt.date | None = None
     adults: int = 1
@@ -117,6 +118,7 @@ _COLUMNS = {
     "rate_plan": "text",
     "channel": "text",
     "market_segment": "text",
+    "is_group": "boolean",
     "booked_on_date": "date",
     "status_date": "date",
     "adults": "smallint",

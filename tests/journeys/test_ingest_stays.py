@@ -1,6 +1,7 @@
 """`manage.py ingest_stays` on a small made file and on the real one."""
 
 import csv
+import datetime as dt
 import gzip
 import io
 import json
@@ -14,7 +15,7 @@ from django.db import connection
 from hotels.models import Property
 from loyalty.models import EarningRule, Membership, Posting, Programme, QualificationEntry
 from members.models import FolioLine, Guest, Reservation, Stay
-from tests.factories import make_programme, make_property
+from tests.factories import base_rule, make_programme, make_property, publish_rules
 
 pytestmark = pytest.mark.django_db
 
@@ -163,9 +164,7 @@ def test_a_run_that_was_cut_off_is_completed(tmp_path):
 
 def test_a_programme_may_be_named_and_keeps_its_rules(tmp_path):
     programme = make_programme("CLUB")
-    EarningRule.objects.create(
-        programme=programme, name="欧元", currency="EUR", points_per_unit=5, effective_from="2010-01-01"
-    )
+    publish_rules(programme, base_rule(rate="5", name="欧元", currency="EUR"), start=dt.date(2010, 1, 1))
 
     ingest(write(tmp_path / "b.csv.gz", {}), "--programme", "CLUB", "--property", "ALGARVE")
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotels.models import ExchangeRate
-from loyalty.models import Account, EarningRule, Lot, Membership, Posting, QualificationEntry
-from loyalty.rules.earning import Charge, RuleBook, RuleTerms, award_stay
+from loyalty.models import Account, Lot, Membership, Posting, QualificationEntry
+from loyalty.rules.earning import Bill, Charge, RuleTerms, award_stay
 from loyalty.selectors.members import member_summary
 from loyalty.selectors.postings import statement, stay_lines
 from loyalty.services.earning import settle_stays
@@ -28,7 +28,7 @@ from members.services.stays import (
     post_stays,
     void_stay,
 )
-from tests.factories import NOW, make_guest, make_programme, make_property, make_reward
+from tests.factories import NOW, base_rule, make_guest, make_programme, make_property, make_reward, publish_rules
 
 pytestmark = pytest.mark.django_db
 
@@ -182,7 +182,7 @@ def test_a_correction_does_not_ask_todays_rules_or_tier(place):
     programme = make_programme()
     membership = member(programme, tier="gold")
     stay = post(membership, place, line("1", "400.00"))
-    EarningRule.objects.filter(programme=programme).update(points_per_unit=Decimal(9))
+    publish_rules(programme, base_rule(rate="9"), start=DEPARTURE)
     Membership.objects.filter(pk=membership.pk).update(tier=programme.tiers.get(code="diamond"))
 
     add_folio_lines(actor=None, now=NOW, stay_id=stay.pk, lines=[line("2", "-100.00")])
@@ -193,9 +193,11 @@ def test_a_correction_does_not_ask_todays_rules_or_tier(place):
 def test_a_rule_counts_from_its_date(place):
     programme = make_programme()
     membership = member(programme)
-    EarningRule.objects.filter(programme=programme).update(effective_until=dt.date(2026, 6, 14))
-    EarningRule.objects.create(
-        programme=programme, name="夏季", points_per_unit=Decimal(3), effective_from=dt.date(2026, 6, 14)
+    publish_rules(
+        programme,
+        base_rule(charges_until=dt.date(2026, 6, 14)),
+        base_rule(code="summer", rate="3", charges_from=dt.date(2026, 6, 14)),
+        start=dt.date(2026, 6, 14),
     )
 
     post(
@@ -444,11 +446,8 @@ def test_whatever_happens_to_two_stays_they_bring_what_their_folios_are_worth(pl
         ]
         for index in range(2)
     ]
-    rules = RuleBook([RuleTerms(1, "gold", None, None, "", "CNY", Decimal("1.5"), dt.date(2020, 1, 1))])
-    worth = [
-        award_stay(charges[index], rules=rules, property_id=place.pk, tier_id=None, currency="CNY").points
-        for index in range(2)
-    ]
+    rules = [RuleTerms(code="gold", name={"zh": "gold"}, value=Decimal("1.5"))]
+    worth = [award_stay(Bill(charges=charges[index], currency="CNY"), rules).points for index in range(2)]
     if voided:
         worth[0] = 0
     assert [points_of(stay) for stay in stays] == worth

@@ -260,6 +260,19 @@ def test_no_policy_or_a_closed_one_takes_no_friend(programme, referrer, friend):
         refer(referrer, friend.guest)
 
 
+def test_a_policy_can_ask_more_of_the_stay(place):
+    condition = {"all": [{"field": "stay.nights", "op": "gte", "value": 2}]}
+    programme = friendly_programme(condition=condition)
+    friend = member_of(programme)
+    referral = refer(member_of(programme, at=LAST_YEAR), friend.guest)
+
+    stay(place, friend.guest, nights=1)
+    assert state_of(referral) == ("joined", "")
+
+    stay(place, friend.guest, nights=2)
+    assert state_of(referral) == ("qualified", "")
+
+
 # Who is refused, with the row that says why.
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from hotels.models import ExchangeRate
 from hotels.services.audit import record_audit
-from loyalty.models import Membership, Referral
+from loyalty.models import Membership, Programme, Referral
+from loyalty.models.referral import any_stay
 from loyalty.rules.exchange import Quote, RateTable
 from loyalty.rules.referrals import (
     FriendStay,
@@ -31,8 +32,10 @@ from loyalty.rules.referrals import (
     rooms_shared,
 )
 from loyalty.selectors.referrals import rooms_of
-from loyalty.services.event_points import EventDue, award_events, take_back_events
+from loyalty.services.events import Happening, award_happenings, take_back_happenings
 from members.models import Stay
+from members.rules.conditions import compile_condition, read, used_fields
+from members.selectors.conditions import facts_of
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -105,9 +108,11 @@ def _of_stays(stay_ids: Sequence[int]) -> QuerySet[Referral]:
 
 def take_back(*, actor: User | None, now: dt.datetime, referrals: Sequence[Referral], reason: str) -> None:
     """Reverse the newest grant of locked referrals, on both sides, by the recorded amounts."""
-    for programme_id, some in _by_programme(referrals).items():
-        for event, dues in _dues(some).items():
-            take_back_events(actor=actor, now=now, programme_id=programme_id, event=event, dues=dues, reason=reason)
+    for programme, some in _by_programme(referrals):
+        for event, happenings in _happenings(some).items():
+            take_back_happenings(
+                actor=actor, now=now, programme=programme, event=event, happenings=happenings, reason=reason
+            )
 
 
 class _Batch:
@@ -128,6 +133,7 @@ class _Batch:
         if not self.referrals:
             return Settled()
         self._load_stays()
+        self._load_conditions()
         self._load_counted()
         verdicts = [(referral, self._verdict(referral)) for referral in self.referrals]
         # What stops counting makes room under a limit, then those who count come by the day of their stay.
@@ -153,6 +159,19 @@ class _Batch:
         )
         referrers = {self.members[referral.referrer_id].guest_id for referral in self.referrals}
         self.rooms = {guest: by_room_of(rooms) for guest, rooms in rooms_of(referrers, since=since).items()}
+
+    def _load_conditions(self) -> None:
+        """What policies ask of the stays besides, and the facts for it; no query where they ask nothing."""
+        today = max(referral.programme.local_date(self.now) for referral in self.referrals)
+        self.conditions: dict[int, Callable[[Mapping[str, Any]], bool]] = {}
+        fields: set[str] = set()
+        for policy in {referral.policy_id: referral.policy for referral in self.referrals}.values():
+            if policy.condition != any_stay():
+                node = read(policy.condition, "stay")
+                fields |= used_fields(node)
+                self.conditions[policy.pk] = compile_condition(node, today=today)
+        stay_ids = [stay.pk for stays in self.stays.values() for stay in stays]
+        self.facts = facts_of("stay", stay_ids, fields=fields, today=today) if self.conditions else {}
 
     def _load_counted(self) -> None:
         """The days on which friends count for each referrer, those of this batch included."""
@@ -184,8 +203,13 @@ class _Batch:
             id=stay.pk,
             departure=stay.departure_date,
             amount=self.rates.convert(stay.net_total, stay.currency, currency, stay.departure_date),
+            meets_condition=self._meets(stay, referral.policy_id),
             shares_room=rooms_shared([room], self.rooms.get(referrer.guest_id, {})),
         )
+
+    def _meets(self, stay: Stay, policy_id: int) -> bool:
+        condition = self.conditions.get(policy_id)
+        return condition is None or condition(self.facts.get(stay.pk, {}))
 
     def _decide(self, referral: Referral, verdict: Verdict) -> None:
         if verdict.stay_id is not None and verdict.stay_id == referral.stay_id:
@@ -209,9 +233,11 @@ class _Batch:
             referral.state, referral.stay_id, referral.qualified_on = Referral.State.QUALIFIED, stay_id, day
             referral.grants += 1
         places = {stay.pk: stay.property_id for stays in self.stays.values() for stay in stays}
-        for programme_id, some in _by_programme(referral for referral, _stay, _day in self.granted).items():
-            for event, dues in _dues(some, places).items():
-                award_events(actor=self.actor, now=self.now, programme_id=programme_id, event=event, dues=dues)
+        for programme, some in _by_programme(referral for referral, _stay, _day in self.granted):
+            for event, happenings in _happenings(some, places).items():
+                award_happenings(
+                    actor=self.actor, now=self.now, programme=programme, event=event, happenings=happenings
+                )
         self._save()
 
     def _save(self) -> None:
@@ -241,19 +267,20 @@ class _Batch:
         )
 
 
-def _by_programme(referrals: Iterable[Referral]) -> dict[int, list[Referral]]:
+def _by_programme(referrals: Iterable[Referral]) -> list[tuple[Programme, list[Referral]]]:
     groups: dict[int, list[Referral]] = defaultdict(list)
     for referral in referrals:
         groups[referral.programme_id].append(referral)
-    return groups
+    return [(some[0].programme, some) for some in groups.values()]
 
 
-def _dues(referrals: Iterable[Referral], places: Mapping[int, int] | None = None) -> dict[str, list[EventDue]]:
-    """Who is due what for the newest grant of each referral: its line in the ledger for both sides."""
-    dues: dict[str, list[EventDue]] = {MADE: [], JOINED: []}
+def _happenings(referrals: Iterable[Referral], places: Mapping[int, int] | None = None) -> dict[str, list[Happening]]:
+    """The newest grant of each referral, its line in the ledger for both sides."""
+    made, joined = [], []
     for referral in referrals:
         reference = f"{referral.public_id}/{referral.grants}"
         place = (places or {}).get(referral.stay_id or 0)
-        dues[MADE].append(EventDue(referral.referrer_id, reference, place))
-        dues[JOINED].append(EventDue(referral.friend_id or 0, reference, place))
-    return dues
+        about = {"referral": referral.pk}
+        made.append(Happening(referral.referrer_id, reference, property_id=place, about=about))
+        joined.append(Happening(referral.friend_id or 0, reference, property_id=place, about=about))
+    return {MADE: made, JOINED: joined}

@@ -25,6 +25,7 @@ from members.services.guests.inputs import (
     check_guest,
     is_identity_taken,
 )
+from members.signals import guests_changed
 
 Key = tuple[str, str, bytes]
 Status = Literal["created", "updated", "unchanged", "taken", "conflict", "invalid"]
@@ -158,6 +159,9 @@ class _Batch:
             else:
                 target, status, changed = outcome
                 results.append(GuestResult(status, guest_id=target.guest_id, changed=changed))
+        known = [result.guest_id for result in results if result.changed and result.guest_id is not None]
+        if known and not dry_run:
+            guests_changed.send(Guest, guest_ids=known, actor=self.actor, now=self.now)
         return results
 
     def _find_owners(self, rows: Iterable[CheckedGuest], *, lock: bool) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from hotels.models import AuditEntry, Property, User
 from hotels.services.audit import record_audit
-from members.models import GuestIdentity
+from members.models import Guest, GuestIdentity
 from members.rules import identity as rules
 from members.services import vault
 from members.services.guests.inputs import (
@@ -25,6 +25,7 @@ from members.services.guests.inputs import (
     is_identity_taken,
 )
 from members.services.guests.profile import lock_guest, touch_guest
+from members.signals import guests_changed
 
 REVEALED = "identity.revealed"
 REVEAL_REFUSED = "identity.reveal_refused"
@@ -129,6 +130,7 @@ def add_identity(
                 place=place,
                 after={"kind": row.kind, "issuer": issuer, "value": row.masked, "is_primary": row.is_primary},
             )
+            guests_changed.send(Guest, guest_ids=[guest.pk], actor=actor, now=now)
     except IntegrityError as error:
         taken = holder_of([identity]) if is_identity_taken(error) else None
         if taken is None:

@@ -28,6 +28,7 @@ from members.services.guests.inputs import (
     identity_value,
     is_identity_taken,
 )
+from members.signals import guests_changed
 
 # Fields of `update_guest` that replace the guest's primary identity of a kind.
 IDENTITY_FIELDS = {"phone": Kind.PHONE, "email": Kind.EMAIL}
@@ -328,6 +329,7 @@ def _apply_changes(
         before=before,
         after=after,
     )
+    guests_changed.send(Guest, guest_ids=[guest.pk], actor=actor, now=now)
     return guest
 
 

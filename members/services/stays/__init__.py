@@ -79,6 +79,7 @@ def post_stay(
     rate_plan: str = "",
     channel: str = "",
     market_segment: str = "",
+    is_group: bool = False,
     reservation: Reservation | None = None,
     checked_out_at: dt.datetime | None = None,
     status: str = Stay.Status.CHECKED_OUT,
@@ -101,6 +102,7 @@ def post_stay(
         rate_plan: Code of the rate.
         channel: Through which the booking came.
         market_segment: The house's segment.
+        is_group: Whether it belongs to the booking of a group.
         reservation: The booking, if there was one.
         checked_out_at: Aware instant of departure; `now` where the source does not say.
         status: `checked_out`, or `in_house` for a guest who is still there (see `check_out_stay`).
@@ -127,6 +129,7 @@ def post_stay(
         rate_plan=rate_plan,
         channel=channel,
         market_segment=market_segment,
+        is_group=is_group,
         reservation_id=reservation.pk if reservation else None,
         checked_out_at=checked_out_at or now,
         status=status,

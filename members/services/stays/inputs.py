@@ -117,6 +117,7 @@ class StayInput:
     rate_plan: str = ""
     channel: str = ""
     market_segment: str = ""
+    is_group: bool = False
     reservation_id: int | None = None
     checked_out_at: dt.datetime | None = None
     status: str = Stay.Status.CHECKED_OUT
@@ -203,6 +204,9 @@ def content_hash(row: StayInput) -> str:
         row.market_segment,
         sorted(line_content(line) for line in row.lines),
     ]
+    if row.is_group:
+        # Only where it is one: what was stored before this was known keeps its hash.
+        content.append("group")
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 

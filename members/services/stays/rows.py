@@ -23,12 +23,12 @@ from members.services.stays.inputs import (
 _INSERT_STAYS = """
 INSERT INTO members_stay (
     public_id, property_id, source_system, source_reference, guest_id, arrival_date, departure_date,
-    room_type_id, room_number, rate_plan, channel, market_segment, reservation_id, status, net_total,
+    room_type_id, room_number, rate_plan, channel, market_segment, is_group, reservation_id, status, net_total,
     currency, checked_out_at, content_hash, created_at, updated_at)
 SELECT gen_random_uuid(), r.*, now(), now()
 FROM unnest(
     %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::date[], %s::date[],
-    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::numeric[],
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[], %s::bigint[], %s::text[], %s::numeric[],
     %s::text[], %s::timestamptz[], %s::text[]) AS r
 ON CONFLICT (source_system, property_id, source_reference) DO NOTHING
 RETURNING id, property_id, source_system, source_reference
@@ -85,6 +85,7 @@ def store_stays(rows: Sequence[StayInput]) -> list[StayResult]:
             row.rate_plan,
             row.channel,
             row.market_segment,
+            row.is_group,
             row.reservation_id,
             row.status,
             sum((line.net_amount for line in row.lines), Decimal(0)),
