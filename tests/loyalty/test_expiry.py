@@ -437,7 +437,7 @@ def test_a_notice_given_is_proof_that_nobody_alters(noticed):
     )
     assert AuditEntry.objects.get(action="expirynotice.given").actor == manager
     assert give(dt.date(2025, 2, 21)) == 0
-    for change in (lambda: notice.delete(), lambda: ExpiryNotice.objects.update(proof="other")):
+    for change in (notice.delete, lambda: ExpiryNotice.objects.update(proof="other")):
         with pytest.raises(IntegrityError), transaction.atomic():
             change()
     with pytest.raises(ValueError, match="channel"):

@@ -94,40 +94,94 @@ BEGIN
     RETURN m;
 END $$;
 
--- Release what is due, or book out what lapsed, of many accounts. Accounts that somebody posts to are left out and
--- counted as busy; those with nothing due any more are counted as skipped.
+-- Release what is due, or book out what lapsed, of many accounts: what loyalty_plan_due plans and 0005 applies, as one
+-- statement without movements, because nothing can be refused here and no key is looked up. The guards are the same.
+-- Accounts that somebody posts to are left out and counted as busy; those with nothing due as skipped.
 CREATE FUNCTION loyalty_post_due(p_verb text, p_account_ids bigint[], p_now timestamptz, p_business_date date)
 RETURNS TABLE (done bigint, points bigint, skipped bigint, busy bigint, inactive bigint) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+-- Planned for each batch, which is large: the plan knows the verb and how many accounts there are.
+SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET work_mem = '64MB'
 AS $$
 DECLARE
-    v_movements loyalty_movement[];
-    v_knows_inactivity boolean := p_verb = 'expire'
-        AND EXISTS (SELECT FROM loyalty_programme g WHERE g.inactivity_months IS NOT NULL);
+    v_ids bigint[];
+    -- Beside each account the day of its last activity, where inactivity takes its points.
+    v_since date[];
+    v_expires boolean := p_verb = 'expire';
+    -- A batch is a stretch of ids: told so, no plan reads beyond it.
+    v_first bigint;
+    v_last bigint;
 BEGIN
-    SELECT array_agg(loyalty_due_movement(w.i, p_verb, w.a, p_now, p_business_date, w.explanation) ORDER BY w.i),
-        count(w.explanation)
-    INTO v_movements, inactive
-    FROM (
-        SELECT row_number() OVER (ORDER BY (k.a).id) AS i, k.a, CASE WHEN v_knows_inactivity THEN (
-                SELECT jsonb_build_object('inactive_since', f.last_activity) FROM loyalty_inactivity((k.a).id) f
-                WHERE f.usable_until < p_business_date) END AS explanation
-        FROM (
-            SELECT x AS a FROM loyalty_account x
-            WHERE x.id = ANY (p_account_ids) ORDER BY x.id FOR NO KEY UPDATE SKIP LOCKED
-        ) k
-    ) w;
-    busy := cardinality(p_account_ids) - coalesce(cardinality(v_movements), 0);
-    IF v_movements IS NULL THEN
-        done := 0;
-        points := 0;
-        skipped := 0;
-    ELSE
-        SELECT count(*) FILTER (WHERE r.error IS NULL), coalesce(sum(abs(r.points)) FILTER (WHERE r.error IS NULL), 0),
-            count(*) FILTER (WHERE r.error = 'nothing_due')
-        INTO done, points, skipped
-        FROM loyalty_post(v_movements, false) r;
+    -- A statement of its own: the next one sees what was committed before the lock.
+    SELECT array_agg(k.id) INTO v_ids
+    FROM (SELECT x.id FROM loyalty_account x WHERE x.id = ANY (p_account_ids) ORDER BY x.id FOR NO KEY UPDATE SKIP LOCKED) k;
+    busy := cardinality(p_account_ids) - coalesce(cardinality(v_ids), 0);
+    v_first := v_ids[1];
+    v_last := v_ids[cardinality(v_ids)];
+    IF v_expires AND EXISTS (SELECT FROM loyalty_programme g WHERE g.inactivity_months IS NOT NULL) THEN
+        SELECT array_agg((SELECT f.last_activity FROM loyalty_inactivity(u.id) f WHERE f.usable_until < p_business_date)
+            ORDER BY u.at)
+        INTO v_since FROM unnest(v_ids) WITH ORDINALITY u (id, at);
     END IF;
+    WITH due AS MATERIALIZED (
+        SELECT l.id, l.ctid AS row_at, l.account_id, l.remaining, u.since,
+            sum(l.remaining) OVER (PARTITION BY l.account_id ORDER BY l.expires_on, l.id) AS running
+        FROM unnest(v_ids, v_since) u (id, since)
+        JOIN loyalty_lot l ON l.account_id = u.id AND l.account_id BETWEEN v_first AND v_last
+        WHERE (v_expires AND l.state = 'open'
+                AND (l.expires_on < p_business_date OR (u.since IS NOT NULL AND l.lot_class IN ('earned', 'bonus'))))
+            OR (NOT v_expires AND l.state = 'pending' AND l.release_on <= p_business_date)
+    ), p AS MATERIALIZED (
+        SELECT q.*, loyalty_posting_hash(
+            q.previous_hash, q.id, q.account_id, q.seq, p_verb, q.delta, q.available_after, q.pending_after, q.held,
+            q.debt_after, NULL, 0, NULL, '', '', '', '', '', '', '', q.explanation, p_now, p_business_date, NULL, NULL, '')
+            AS hash
+        FROM (
+            SELECT nextval('loyalty_posting_id_seq') AS id, a.id AS account_id, a.ctid AS row_at, a.last_seq + 1 AS seq,
+                a.head_hash AS previous_hash, s.moved, a.debt AS debt_before, s.since,
+                CASE WHEN v_expires THEN -s.moved ELSE s.moved END AS delta,
+                CASE WHEN v_expires THEN a.available - s.moved ELSE a.available + s.moved - least(a.debt, s.moved) END
+                    AS available_after,
+                CASE WHEN v_expires THEN a.pending ELSE a.pending - s.moved END AS pending_after, a.held,
+                CASE WHEN v_expires THEN a.debt ELSE a.debt - least(a.debt, s.moved) END AS debt_after,
+                CASE WHEN s.since IS NOT NULL THEN jsonb_build_object('inactive_since', s.since) END AS explanation
+            FROM (
+                SELECT d.account_id, sum(d.remaining)::bigint AS moved, min(d.since) AS since FROM due d GROUP BY d.account_id
+            ) s
+            JOIN loyalty_account a ON a.id = s.account_id AND a.id BETWEEN v_first AND v_last
+            ORDER BY a.id OFFSET 0
+        ) q
+    ), lot AS MATERIALIZED (
+        -- A debt is repaid by the points that lapse soonest.
+        SELECT d.id, d.row_at, d.account_id, d.remaining, p.id AS posting_id, CASE WHEN v_expires THEN 0
+            ELSE greatest(least(d.remaining, p.debt_before - (d.running - d.remaining)), 0) END::bigint AS repaid
+        FROM due d JOIN p ON p.account_id = d.account_id
+    ), balance AS (
+        UPDATE loyalty_account a
+        SET available = p.available_after, pending = p.pending_after, debt = p.debt_after, last_seq = p.seq,
+            head_hash = p.hash
+        FROM p WHERE a.ctid = p.row_at
+    ), posting AS (
+        INSERT INTO loyalty_posting (
+            id, account_id, seq, kind, points, available_after, pending_after, held_after, debt_after, reversed_points,
+            source_system, source_reference, source_line, request_client, request_key, request_hash, rule_version,
+            explanation, occurred_at, business_date, reason, previous_hash, hash)
+        SELECT p.id, p.account_id, p.seq, p_verb, p.delta, p.available_after, p.pending_after, p.held, p.debt_after, 0,
+            '', '', '', '', '', '', '', p.explanation, p_now, p_business_date, '', p.previous_hash, p.hash
+        FROM p
+    ), used AS (
+        UPDATE loyalty_lot l
+        SET remaining = CASE WHEN v_expires THEN 0 ELSE l.remaining - x.repaid END,
+            state = CASE WHEN v_expires THEN 'expired' WHEN x.repaid = x.remaining THEN 'spent' ELSE 'open' END
+        FROM lot x WHERE l.ctid = x.row_at
+    ), moved AS (
+        INSERT INTO loyalty_lotmove (posting_id, lot_id, account_id, pending_delta, open_delta)
+        SELECT x.posting_id, x.id, x.account_id, CASE WHEN v_expires THEN 0 ELSE -x.remaining END,
+            CASE WHEN v_expires THEN -x.remaining ELSE x.remaining - x.repaid END
+        FROM lot x
+    )
+    SELECT count(*), coalesce(sum(p.moved), 0), count(*) FILTER (WHERE p.since IS NOT NULL) INTO done, points, inactive
+    FROM p;
+    skipped := coalesce(cardinality(v_ids), 0) - done;
     RETURN NEXT;
 END $$;
 
