@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -279,4 +280,9 @@ class Referral(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.code} · {self.get_state_display()}"
+        return f"{show_code(self.code)} · {self.get_state_display()}"
+
+    @builtins.property
+    def entered_on(self) -> dt.date:
+        """The calendar date of the entry in the programme's time zone; the programme is loaded."""
+        return self.programme.local_date(self.entered_at)

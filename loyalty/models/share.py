@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 import uuid
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from django.utils.translation import pgettext_lazy
 from hotels.models import Property
 from loyalty.models.membership import Membership
 from loyalty.models.programme import Programme
+from loyalty.rules.explain import spoken_reason
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -162,3 +164,13 @@ class SocialShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_platform_display()} {self.submitted_on}"
+
+    @builtins.property
+    def href(self) -> str:
+        """The link if it is an address of the web, which a page may lead to; else empty."""
+        return self.link if self.link.startswith(("https://", "http://")) else ""
+
+    @builtins.property
+    def shown_reason(self) -> str:
+        """Why it was refused; what the desk says by itself in the reader's language."""
+        return spoken_reason(self.reason)

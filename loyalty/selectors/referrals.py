@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Min, Q
+from django.utils.translation import gettext as _
 
+from hotels.templatetags.ui import day, money
 from loyalty.models import Membership, Programme, Referral, ReferralCode, ReferralPolicy
 from loyalty.rules.referrals import Occupied, by_room_of, rooms_shared
 from members.models import GuestIdentity, Stay
@@ -106,3 +108,41 @@ def friends_of(*, membership: Membership | None, guest_id: int, limit: int = CAR
         rows=[row for row in rows if row.guest_id != guest_id][:limit],
         came_by=[row for row in rows if row.guest_id == guest_id][:limit],
     )
+
+
+def what_became_of(referral: Referral) -> str:
+    """One sentence for who entered a code, in the active language."""
+    values = {"referrer": referral.referrer.guest.name, "reason": referral.get_reason_display()}
+    if referral.state == Referral.State.REJECTED:
+        return _("The referral by %(referrer)s does not count: %(reason)s") % values
+    if referral.state == Referral.State.QUALIFIED:
+        return _("Referred by %(referrer)s; both get their points for the first paid stay.") % values
+    if referral.state == Referral.State.INVITED:
+        return _("Invited by %(referrer)s; counts as soon as the guest enrolls.") % values
+    return _("Referred by %(referrer)s; points follow after the first paid stay.") % values
+
+
+def what_is_missing(referral: Referral, today: dt.date) -> str:
+    """What a referral still waits for, in the active language; empty where it waits for nothing.
+
+    Args:
+        referral: With its policy and programme loaded.
+        today: The programme's date.
+    """
+    if referral.state == Referral.State.INVITED:
+        return _("waits for the friend to enroll")
+    if referral.state != Referral.State.JOINED or referral.joined_on is None:
+        return ""
+    last_day = referral.policy.terms.stay_until(referral.joined_on)
+    if last_day is not None and last_day < today:
+        return _("no paid stay until %(date)s") % {"date": day(last_day, today)}
+    amount = money(referral.policy.min_amount, referral.programme.currency) if referral.policy.min_amount else ""
+    if last_day is not None and amount:
+        text = _("waits for the friend's first paid stay of %(amount)s or more until %(date)s")
+    elif last_day is not None:
+        text = _("waits for the friend's first paid stay until %(date)s")
+    elif amount:
+        text = _("waits for the friend's first paid stay of %(amount)s or more")
+    else:
+        text = _("waits for the friend's first paid stay")
+    return text % {"amount": amount, "date": day(last_day, today)}

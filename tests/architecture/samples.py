@@ -12,10 +12,12 @@ from knox.models import AuthToken
 from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
-from loyalty.models import TierBenefit, TierChange
+from loyalty.models import ReferralPolicy, SharePolicy, TierBenefit, TierChange
 from loyalty.services.ledger import adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
+from loyalty.services.referrals import enter_referral
+from loyalty.services.shares import submit_share
 from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
 from members.services.preferences import add_preference, add_tag
@@ -25,6 +27,7 @@ from tests.factories import (
     make_brand,
     make_department,
     make_group,
+    make_guest,
     make_programme,
     make_property,
     make_reward,
@@ -89,10 +92,37 @@ def make_member(samples: SimpleNamespace):
         property_id=place.pk,
     )
     TierChange.objects.create(membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW)
+    friend = enrol_member(
+        actor=actor, now=NOW, programme=samples.programme, guest_id=make_guest(f"周明{number}").pk, place=place
+    )
+    referral = enter_referral(
+        actor=actor,
+        now=NOW,
+        programme=samples.programme,
+        guest_id=friend.guest_id,
+        code=membership.referral_code.code,
+        place=place,
+    )
+    share = submit_share(
+        actor=None,
+        now=NOW,
+        membership_id=membership.pk,
+        platform="xiaohongshu",
+        link=f"https://xhslink.com/a/{number}",
+        place=place,
+    )
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
-    return SimpleNamespace(guest=guest, membership=membership, stay=stay, redemption=redemption, ticket=ticket)
+    return SimpleNamespace(
+        guest=guest,
+        membership=membership,
+        stay=stay,
+        redemption=redemption,
+        referral=referral,
+        share=share,
+        ticket=ticket,
+    )
 
 
 def make_row_of_everything(samples: SimpleNamespace) -> None:
@@ -109,6 +139,9 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     make_member(samples)
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
+    day = dt.date(2019, 1, 1) + dt.timedelta(number)
+    ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
+    SharePolicy.objects.create(programme=samples.programme, effective_from=day)
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
@@ -136,6 +169,8 @@ def make_samples() -> SimpleNamespace:
         tag=Tag.objects.create(code=f"vip-{next(_number)}", name="贵宾", name_en="VIP"),
         manager=make_staff(Role.GROUP_MANAGER),
     )
+    ReferralPolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
+    SharePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     make_row_of_everything(samples)
     samples.member = make_member(samples)
     samples.batch = ImportBatch.objects.order_by("pk").last()

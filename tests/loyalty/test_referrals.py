@@ -291,7 +291,7 @@ def test_the_same_document_under_another_kind_is_the_same_person(programme, plac
         actor=None, now=NOW, name="陈思远", document_type="passport", document_number="E12345678", source="test"
     )
     other = create_guest(actor=None, now=NOW, name="陈思源", phone="13800003333", source="test")
-    add_identity(actor=None, now=NOW, guest_id=other.pk, kind="document", value="E12345678", issuer="hk_macau_permit")
+    add_identity(actor=None, now=NOW, guest_id=other.pk, kind="document", value="E12345678", issuer="hk_macao_permit")
     referrer = member_of(programme, at=LAST_YEAR, guest=one)
 
     refused(refer(referrer, member_of(programme, guest=other).guest), "shared_identity")
