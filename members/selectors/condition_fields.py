@@ -46,6 +46,8 @@ from members.rules.conditions import (
 STAY = pgettext_lazy("fields", "Stay")
 GUEST = pgettext_lazy("fields", "Guest")
 HISTORY = _("Guest's stays")
+# Two letters that stand for a union, or for nothing.
+NO_COUNTRY = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 
 
 class DaysBetween(Func):
@@ -98,7 +100,7 @@ def _room_types() -> list[tuple[str, str]]:
 
 def _countries() -> list[tuple[str, str]]:
     locale = Locale.parse("en" if (get_language() or "").startswith("en") else "zh_Hans")
-    countries = [(code, name) for code, name in locale.territories.items() if len(code) == 2 and code.isalpha()]  # noqa: PLR2004 - ISO 3166
+    countries = [(code, name) for code, name in locale.territories.items() if code.isalpha() and code not in NO_COUNTRY]
     # Those that most guests come from stand first; the list has some 260.
     first = ("CN", "HK", "MO", "TW")
     return sorted(countries, key=lambda country: (country[0] not in first, country[1]))

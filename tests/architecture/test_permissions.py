@@ -51,6 +51,8 @@ TABLE = {
     "members:remove_tag": "--------- LNNYYNYYN",
     "members:restore_tag": "--------- LNNYYNYYN",
     "members:registration_card": "LNNYYYYYY ---------",
+    # An empty form names nothing that conditions could judge.
+    "members:condition_builder": "--------- LNNHHHHHH",
     "members:imports": "LNNNNNYYN ---------",
     "members:import_upload": "LNNNNNYYN LNNNNNYYN",
     "members:import_detail": "LNNNNNYYN ---------",
