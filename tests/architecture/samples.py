@@ -12,7 +12,7 @@ from knox.models import AuthToken
 from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
-from loyalty.models import ReferralPolicy, SharePolicy, TierBenefit, TierChange
+from loyalty.models import ExpiryNotice, JobError, JobRun, ReferralPolicy, SharePolicy, TierBenefit, TierChange
 from loyalty.services.ledger import adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
@@ -111,6 +111,9 @@ def make_member(samples: SimpleNamespace):
         link=f"https://xhslink.com/a/{number}",
         place=place,
     )
+    ExpiryNotice.objects.create(
+        membership=membership, cause="lot", expires_on=NOW.date(), points=100, due_on=NOW.date()
+    )
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
@@ -146,6 +149,15 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
     )
+    run = JobRun.objects.create(
+        job=JobRun.Job.EXPIRE_POINTS,
+        programme=samples.programme,
+        run_date=dt.date(2020, 1, 1) + dt.timedelta(number),
+        state=JobRun.State.PAUSED,
+        started_by=samples.manager,
+        created_at=NOW,
+    )
+    JobError.objects.create(run=run, subject_id=number, code="not_notified", outcome="held_back", at=NOW)
     AuthToken.objects.create(user=user)
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     schedule = IntervalSchedule.objects.create(every=1000 + number, period="minutes")

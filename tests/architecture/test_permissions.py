@@ -154,6 +154,13 @@ ADMIN = {
     "loyalty.Posting": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.Lot": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.Hold": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.JobRun": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.ExpiryNotice": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
     "loyalty.Membership": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.Redemption": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.TierChange": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},

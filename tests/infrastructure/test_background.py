@@ -1,23 +1,35 @@
 """The broker, a real worker, and the schedule."""
 
 import importlib
+import json
 import time
 
 import pytest
 from celery import current_app
+from django_celery_beat.models import PeriodicTask
 
 from loyalty.models import Account
+from loyalty.services.jobs import registered_jobs
 from loyalty.services.ledger import earn_points, open_account
 from loyalty.tasks import expire_points
 from tests.factories import NOW, make_membership, make_programme
 
-TASKS = importlib.import_module("config.migrations.0001_periodic_tasks").TASKS
+MIGRATIONS = ("0001_periodic_tasks", "0002_daily_tasks", "0003_job_runs")
+NAMES = {name for module in MIGRATIONS for name in importlib.import_module(f"config.migrations.{module}").TASKS}
 
 
-def test_schedule_names_tasks_that_exist():
+@pytest.mark.django_db
+def test_schedule_names_tasks_that_exist_and_jobs_that_are_registered():
     current_app.loader.import_default_modules()
+    scheduled = {task.name: task for task in PeriodicTask.objects.all()}
 
-    assert {task for task, _minute, _description in TASKS.values()} <= set(current_app.tasks)
+    assert scheduled.keys() >= NAMES
+    assert {task.task for name, task in scheduled.items() if name in NAMES} <= set(current_app.tasks)
+    assert (
+        {json.loads(task.kwargs)["job"] for task in scheduled.values() if task.task == "loyalty.start_job_runs"}
+        == {"notify_expiry"}
+        <= set(registered_jobs())
+    )
 
 
 def test_each_task_is_warned_before_it_is_killed():
