@@ -11,7 +11,14 @@ from django.dispatch import receiver
 from loyalty.services.earning import settle_stays
 from loyalty.services.events import award_completed_profiles
 from loyalty.services.referrals import lock_referrals, settle_referrals
-from members.signals import guests_changed, stay_completed, stay_corrected, stay_voided, stays_completed
+from members.signals import (
+    guests_changed,
+    stay_completed,
+    stay_corrected,
+    stay_leaving,
+    stay_voided,
+    stays_completed,
+)
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -31,6 +38,13 @@ def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason
     lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
     settle_referrals(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
+
+
+@receiver(stay_leaving, dispatch_uid="loyalty.take_back_leaving_stay")
+def take_back_leaving_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
+    """Take back what a stay brought the guest whose it is not; their referral follows once it has moved."""
+    lock_referrals(stay_ids=[stay_id])
+    settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason, leaving=True)
 
 
 @receiver(stays_completed, dispatch_uid="loyalty.settle_many_stays")

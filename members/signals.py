@@ -16,6 +16,9 @@ stay_corrected = Signal()
 # The stay did not take place after all: `stay_id`, `reason`.
 stay_voided = Signal()
 
+# A finished stay is about to be given to another guest: `stay_id`, `reason`. Afterwards it is completed anew.
+stay_leaving = Signal()
+
 # Many finished stays were stored at once, as a night audit or a file of history brings them:
 # `stay_ids`. They are judged as on their own day of departure, not as on the day of `now`.
 stays_completed = Signal()

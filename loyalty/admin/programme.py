@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from hotels.admin.base import AuditedAdmin, ScopedInline
 from loyalty.admin.dated import (
@@ -25,10 +27,27 @@ from loyalty.models import Programme, Reward, Tier, TierBenefit, TierCriteria
 from loyalty.services.rules import change_tier_benefit, change_tier_criteria
 
 
+class ProgrammeForm(forms.ModelForm[Programme]):
+    """The programme; what a complete profile has is ticked."""
+
+    profile_fields = forms.MultipleChoiceField(
+        label=_("A complete profile has"),
+        choices=Programme.ProfileField.choices,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("What brings the points for a completed profile. Empty: nothing does."),
+    )
+
+    class Meta:
+        model = Programme
+        exclude: list[str] = []
+
+
 @admin.register(Programme)
 class ProgrammeAdmin(AuditedAdmin):
     """The programme and its ledger policies."""
 
+    form = ProgrammeForm
     list_display = ["code", "name", "name_en", "currency", "time_zone", "expiry_months", "pending_days"]
     ordering = ["code", "pk"]
     search_fields = ["code", "name", "name_en"]
@@ -43,6 +62,7 @@ class ProgrammeAdmin(AuditedAdmin):
                     "pending_days",
                     "expiry_months",
                     "expiry_rounding",
+                    "bonus_expiry_months",
                     "shortfall_policy",
                     "lapsed_return_policy",
                     "lapsed_return_grace_days",
@@ -64,6 +84,7 @@ class ProgrammeAdmin(AuditedAdmin):
                 ]
             },
         ),
+        (_("Earning"), {"fields": ["activity_date", "profile_fields"]}),
         (_("Tiers"), {"fields": ["qualification_months"]}),
     ]
 

@@ -166,7 +166,7 @@ class AwardedPartSerializer(serializers.Serializer[Any]):
     """Points of the folio lines that one earning rule applied to."""
 
     rule = serializers.CharField(source="name")
-    rate = serializers.CharField(help_text="Points per unit of currency.")
+    rate = serializers.CharField(help_text="Points per unit, or the multiple of the base points.")
     lines = serializers.ListField(child=serializers.CharField(), help_text="References of the folio lines.")
     amount = serializers.CharField(help_text="Net amount that earned, in the stay's currency.")
     points = serializers.IntegerField()

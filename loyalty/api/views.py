@@ -33,7 +33,7 @@ from loyalty.api.serializers import (
 from loyalty.models import Membership, Posting
 from loyalty.selectors.lots import expiring_points
 from loyalty.selectors.members import member_summary
-from loyalty.selectors.postings import points_of_stays
+from loyalty.selectors.postings import awarded_parts, points_of_stays
 from members.api.views import own_guest
 from members.models import Guest, GuestIdentity, Stay
 from members.rules.identity import IdentityError, normalize_phone
@@ -279,7 +279,6 @@ def _told(stay: Stay) -> dict[str, Any]:
     awards = []
     for membership in memberships if stay.guest_id else []:
         (line,) = points_of_stays(membership=membership, stays=[stay])
-        newest = line.postings[-1].explanation if line.postings else None
         awards.append(
             {
                 "programme": membership.programme.code,
@@ -287,7 +286,7 @@ def _told(stay: Stay) -> dict[str, Any]:
                 "points": line.points,
                 "pending_until": line.pending_until,
                 "explanation": line.sentence,
-                "parts": (newest or {}).get("parts", []),
+                "parts": awarded_parts(line),
             }
         )
     told = {

@@ -170,7 +170,7 @@ def _exact(part: Facts) -> Decimal:
     rate = Decimal(part["rate"])
     basis = part.get("basis", "amount")
     if basis == "nights":
-        return rate * part["nights"]
+        return rate * int(part["nights"])
     if basis == "stays":
         return rate
     return Decimal(part["amount"]) * Decimal(part.get("unit_value", 1)) * rate

@@ -6,12 +6,13 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Q, Sum
 
 from loyalty.models import Membership, Posting, SourceKey
 from loyalty.rules.earning import ledger_reference
-from loyalty.rules.explain import explain, explain_stay
+from loyalty.rules.explain import explain, explain_stay, name_of
 from members.models import Stay
 
 # Movements that follow from a stay and share its line.
@@ -94,7 +95,9 @@ def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[St
     references = {
         stay.pk: (stay.source_system, ledger_reference(stay.property_id, stay.source_reference)) for stay in stays
     }
-    postings = postings_by_source(programme_id=membership.programme_id, sources=list(references.values()))
+    postings = postings_by_source(
+        programme_id=membership.programme_id, sources=list(references.values()), membership_id=membership.pk
+    )
     lines = []
     for stay in stays:
         mine = postings.get(references[stay.pk], [])
@@ -113,10 +116,32 @@ def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[St
 
 def _sentence_of_stay(postings: Sequence[Posting]) -> str:
     """Why the stay brought what it brought; its entries may be several where another funds a part."""
-    newest = {share_of(posting): posting for posting in postings}
-    if len(newest) == 1:
-        return sentence_of(postings[-1])
-    return explain_stay([(posting.explanation or {}, posting.points) for posting in newest.values()])
+    newest = _newest_of_shares(postings)
+    if len(newest) <= 1:
+        return sentence_of(newest[0]) if newest else ""
+    return explain_stay([(posting.explanation or {}, posting.points) for posting in newest])
+
+
+def _newest_of_shares(postings: Sequence[Posting]) -> list[Posting]:
+    return list({share_of(posting): posting for posting in postings}.values())
+
+
+def awarded_parts(line: StayLine) -> list[dict[str, Any]]:
+    """What each rule brought for a stay as it stands now, with its name in the active language.
+
+    Each has `name`, `rate`, `lines` (references), `amount` and `points`.
+    """
+    return [
+        {
+            "name": part["name"] if isinstance(part["name"], str) else name_of(part["name"]),
+            "rate": part["rate"],
+            "lines": part.get("lines", []),
+            "amount": part.get("amount", "0.00"),
+            "points": part["points"],
+        }
+        for posting in _newest_of_shares(line.postings)
+        for part in (posting.explanation or {}).get("parts", [])
+    ]
 
 
 def share_of(posting: Posting) -> tuple[bool, int | None]:
@@ -132,13 +157,14 @@ def points_of_source(*, programme_id: int, source_system: str) -> int:
 
 
 def postings_by_source(
-    *, programme_id: int, sources: Sequence[tuple[str, str]]
+    *, programme_id: int, sources: Sequence[tuple[str, str]], membership_id: int | None = None
 ) -> dict[tuple[str, str], list[Posting]]:
     """The earnings and take-backs of source documents, oldest first, with their lots.
 
     Args:
         programme_id: The programme.
         sources: Pairs of source system and reference.
+        membership_id: Only what this member got or gave back; everybody's if None.
     """
     by_system: dict[str, list[str]] = defaultdict(list)
     for system, reference in sources:
@@ -146,9 +172,10 @@ def postings_by_source(
     wanted = Q(reference__in=[])
     for system, references in by_system.items():
         wanted |= Q(system=system, reference__in=references)
-    ids = SourceKey.objects.filter(wanted, programme=programme_id, kind__in=STAY_KINDS).values_list(
-        "posting_id", flat=True
-    )
+    keys = SourceKey.objects.filter(wanted, programme=programme_id, kind__in=STAY_KINDS)
+    if membership_id is not None:
+        keys = keys.filter(account__membership=membership_id)
+    ids = keys.values_list("posting_id", flat=True)
     found: dict[tuple[str, str], list[Posting]] = defaultdict(list)
     for posting in Posting.objects.filter(pk__in=list(ids)).prefetch_related("lots").order_by("pk"):
         found[posting.source_system, posting.source_reference].append(posting)

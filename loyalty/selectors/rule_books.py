@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from loyalty.models import EarningRule, EarningRuleSet, Programme
-from loyalty.rules.earning import Caps, RuleBook, RuleTerms, RuleVersion
+from loyalty.rules.earning import Caps, RuleBook, RuleTerms, RuleVersion, always
 from members.rules.conditions import compile_condition, read, used_fields
 
 # What the member's own row tells, so that no query has to.
@@ -28,8 +28,6 @@ def terms_of(rule: EarningRule, *, programme: Programme, today: dt.date) -> Rule
         today: What “within the last days” counts from.
     """
     node = read(rule.condition, target_of(rule))
-    fields = used_fields(node)
-    more = {} if not fields and rule.condition == {"all": []} else {"matches": compile_condition(node, today=today)}
     return RuleTerms(
         code=rule.code,
         name={"zh": rule.name, "en": rule.name_en},
@@ -39,7 +37,8 @@ def terms_of(rule: EarningRule, *, programme: Programme, today: dt.date) -> Rule
         event=rule.event,
         categories=frozenset(rule.categories),
         currency=rule.currency,
-        fields=fields,
+        matches=always if rule.condition == {"all": []} else compile_condition(node, today=today),
+        fields=used_fields(node),
         charges_from=rule.charges_from,
         charges_until=rule.charges_until,
         weekdays=frozenset(rule.charge_weekdays),
@@ -59,7 +58,6 @@ def terms_of(rule: EarningRule, *, programme: Programme, today: dt.date) -> Rule
         ),
         point_cost=programme.point_value if rule.point_cost is None else rule.point_cost,
         funded_by_id=rule.funded_by_id,
-        **more,
     )
 
 

@@ -79,6 +79,7 @@ def settle_stays(
     stay_ids: Sequence[int],
     as_of_departure: bool = False,
     reason: str = "",
+    leaving: bool = False,
 ) -> Settlement:
     """Give or take what is due for some stays; safe to repeat.
 
@@ -88,7 +89,8 @@ def settle_stays(
         stay_ids: Finished or voided stays; those without a guest or whose guest is no member bring nothing.
         as_of_departure: Judge each stay as on its day of departure – tier, window, business date –
             instead of today; for history and night audits.
-        reason: Why, for a void.
+        reason: Why, for a void or a move.
+        leaving: The stays are about to be given to other guests: take everything back.
 
     Returns:
         What was changed, over all chunks of 5,000 stays; each chunk is one transaction (or part of
@@ -98,6 +100,8 @@ def settle_stays(
     for start in range(0, len(stay_ids), CHUNK):
         with transaction.atomic():
             batch = _Batch(actor, now, stay_ids[start : start + CHUNK], as_of_departure=as_of_departure, reason=reason)
+            if leaving:
+                batch.leave()
             done = batch.settle()
         total = Settlement(
             total.points_given + done.points_given,
@@ -178,6 +182,11 @@ class _Batch:
         self.given: dict[int, _Given] = defaultdict(_Given)
         self.movements: list[Movement] = []
 
+    def leave(self) -> None:
+        """Judge the stays as if they had not taken place; the rows stay as they are."""
+        for stay in self.stays:
+            stay.status = Stay.Status.VOIDED
+
     def settle(self) -> Settlement:
         self.qualification.load()
         if not self.qualification.member_of:
@@ -207,8 +216,8 @@ class _Batch:
         lines = FolioLine.objects.filter(stay__in=[stay.pk for stay in self.stays]).values_list(
             "stay_id", "line_reference", "business_date", "category", "net_amount", "is_eligible"
         )
-        for stay_id, *facts in lines:
-            self.charges[stay_id].append(Charge(*facts))
+        for stay_id, reference, business_date, category, net_amount, is_eligible in lines:
+            self.charges[stay_id].append(Charge(reference, business_date, category, net_amount, is_eligible))
 
     def _load_given(self) -> None:
         """The points each stay has brought, from the ledger."""

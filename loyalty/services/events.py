@@ -287,13 +287,14 @@ class _Batch:
         shares: dict[int | None, list[dict[str, Any]]] = defaultdict(list)
         for part in award.parts:
             shares[part.get("funded_by", happening.property_id)].append(part)
+        sums = {funded_by: sum(part["points"] for part in parts) for funded_by, parts in shares.items()}
         months = self.programme.bonus_expiry_months
         return [
             Movement(
                 verb=Verb.EARN,
                 now=self._moment(happening),
                 membership_id=pk,
-                points=points,
+                points=sums[funded_by],
                 kind=Posting.Kind.BONUS,
                 lot_class="bonus",
                 expires_on=BY_PROGRAMME
@@ -308,16 +309,15 @@ class _Batch:
                     **({"about": dict(happening.about)} if happening.about else {}),
                     "programme_currency": self.programme.currency,
                     "decision": {"on": day.isoformat(), "version": version},
-                    "parts": parts,
-                    "total": points,
+                    "parts": shares[funded_by],
+                    "total": sums[funded_by],
                 },
                 rule_version=version,
                 business_date=day,
                 property_id=funded_by,
                 actor_id=self.actor.pk if self.actor else None,
             )
-            for number, (funded_by, parts) in enumerate(shares.items())
-            if (points := sum(part["points"] for part in parts))
+            for number, funded_by in enumerate(payer for payer, points in sums.items() if points)
         ]
 
 

@@ -180,7 +180,9 @@ class QualificationBatch:
             counted = self._counted[stay_id or 0]
             counted.figures += Figures(nights, stays, amount)
             counted.revisions += 1
-            self.member_of[stay_id or 0] = self.members[membership_id]
+            if membership_id in self.members:
+                # A stay that was moved to another guest counts for that one now.
+                self.member_of[stay_id or 0] = self.members[membership_id]
 
     def _load_history(self) -> None:
         """Thresholds, rates, and the figures and tiers of the past."""

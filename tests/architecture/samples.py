@@ -12,11 +12,12 @@ from knox.models import AuthToken
 from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
-from loyalty.models import ExpiryNotice, JobError, JobRun, ReferralPolicy, SharePolicy, TierBenefit, TierChange
+from loyalty.models import ExpiryNotice, JobError, JobRun, ReferralPolicy, RuleUse, SharePolicy, TierBenefit, TierChange
 from loyalty.services.ledger import adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
 from loyalty.services.referrals import enter_referral
+from loyalty.services.rules import create_draft, save_rule
 from loyalty.services.shares import submit_share
 from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
@@ -24,6 +25,7 @@ from members.services.preferences import add_preference, add_tag
 from members.services.stays import FolioLineInput, post_stay
 from tests.factories import (
     NOW,
+    base_rule,
     make_brand,
     make_department,
     make_group,
@@ -158,6 +160,9 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
         created_at=NOW,
     )
     JobError.objects.create(run=run, subject_id=number, code="not_notified", outcome="held_back", at=NOW)
+    draft = create_draft(actor=None, now=NOW, programme=samples.programme)
+    save_rule(actor=None, now=NOW, rule=base_rule(code=f"rule-{number}", rule_set=draft))
+    RuleUse.objects.create(programme=samples.programme, rule_code=f"rule-{number}", scope="points", used=1, cap=2)
     AuthToken.objects.create(user=user)
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     schedule = IntervalSchedule.objects.create(every=1000 + number, period="minutes")

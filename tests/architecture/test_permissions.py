@@ -144,6 +144,13 @@ ADMIN = {
     "members.Reservation": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "members.Stay": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "members.ImportBatch": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.EarningRuleSet": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vac",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.RuleUse": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.EarningRule": {
         Role.MARKETER: "v",
         Role.PROPERTY_MANAGER: "v",

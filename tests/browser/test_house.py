@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from hotels.models import Role
-from loyalty.models import EarningRule
+from loyalty.models import EarningRuleSet
 from tests.factories import PASSWORD, make_programme, make_property, make_staff
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -59,36 +59,38 @@ def test_a_second_factor_is_set_up_before_anything_else(quiet_page, live_server,
     expect(quiet_page.get_by_role("link", name="积分规则").first).to_be_visible()
 
 
-def test_a_rule_in_force_is_changed_from_a_date(quiet_page, live_server):
+def test_a_rule_is_changed_in_a_draft_that_is_published_from_a_date(quiet_page, live_server):
     make_property()
     make_staff(Role.GROUP_MANAGER, username="manager")
-    rule = make_programme().earning_rules.get(tier__code="gold")
+    programme = make_programme()
+    published = programme.earning_rule_sets.get()
     first_day = timezone.localdate() + dt.timedelta(days=40)
-    sign_in(quiet_page, live_server, f"/admin/loyalty/earningrule/{rule.pk}/change/")
+    sign_in(quiet_page, live_server, f"/admin/loyalty/earningruleset/{published.pk}/change/")
 
-    quiet_page.get_by_label("每货币单位积分").fill("9")
+    quiet_page.get_by_role("link", name="创建草稿").click()
+    quiet_page.locator("[name=name]").fill("金卡提升")
+    quiet_page.get_by_role("button", name="创建草稿").click()
+    expect(quiet_page.get_by_text("发布之前一切不变")).to_be_visible()
+    quiet_page.get_by_role("link", name="金卡 1.5").click()
+    quiet_page.locator("[name=value]").fill("-1")
     quiet_page.get_by_role("button", name="保存", exact=True).click()
-    expect(quiet_page.get_by_text("请使用“自某日起变更”")).to_be_visible()
-
-    quiet_page.get_by_role("link", name="自某日起变更").click()
+    expect(quiet_page.locator(".errorlist, [role=alert]").first).to_be_visible()
+    quiet_page.locator("[name=value]").fill("1.8")
+    quiet_page.get_by_role("button", name="保存", exact=True).click()
+    expect(quiet_page.get_by_text("所有消费每元 1.8 分").first).to_be_visible()
+    quiet_page.get_by_role("link", name="自某日起发布").click()
     quiet_page.locator("[name=effective_from]").fill(first_day.isoformat())
-    quiet_page.locator("[name=points_per_unit]").fill("1.8")
-    quiet_page.get_by_role("button", name="预览影响").click()
-    expect(quiet_page.locator(".effect")).to_contain_text("一年差额")
-    quiet_page.get_by_role("button", name="自该日起生效").click()
+    quiet_page.get_by_role("button", name="发布", exact=True).click()
 
     expect(quiet_page.get_by_text("在此之前一切不变")).to_be_visible()
-    rule.refresh_from_db()
-    successor = EarningRule.objects.get(effective_from=first_day)
-    assert (rule.effective_until, str(rule.points_per_unit), str(successor.points_per_unit)) == (
-        first_day,
-        "1.5000",
-        "1.8000",
-    )
+    assert EarningRuleSet.objects.in_force(timezone.localdate()).get() == published
+    successor = EarningRuleSet.objects.in_force(first_day).get()
+    assert str(successor.rules.get(code="base-gold").value) == "1.8000"
+    assert str(published.rules.get(code="base-gold").value) == "1.5000"
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin/", "/admin/members/guest/", "/admin/loyalty/earningrule/", "/hotels/profile/"]
+    "path", ["/admin/", "/admin/members/guest/", "/admin/loyalty/earningruleset/", "/hotels/profile/"]
 )
 def test_the_pages_of_the_house_are_accessible(page, live_server, path):
     make_property()

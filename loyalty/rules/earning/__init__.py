@@ -52,7 +52,7 @@ from loyalty.rules.earning.award import (
     rules_given_before,
 )
 from loyalty.rules.earning.folio import Charge, Folio, ledger_reference, read_folio
-from loyalty.rules.earning.terms import Caps, RuleBook, RuleTerms, RuleVersion
+from loyalty.rules.earning.terms import Caps, RuleBook, RuleTerms, RuleVersion, always
 
 __all__ = [
     "NOTHING",
@@ -66,6 +66,7 @@ __all__ = [
     "RuleBook",
     "RuleTerms",
     "RuleVersion",
+    "always",
     "award_event_rules",
     "award_stay",
     "floor_points",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from django.utils.translation import gettext as _
@@ -34,10 +35,10 @@ class Rule(Protocol):
     code: str
     basis: str
     event: str
-    categories: Sequence[str]
+    categories: list[str]
     currency: str
     result: str
-    value: object
+    value: Decimal
     is_base: bool
     stacking: str
     group: str
@@ -100,11 +101,11 @@ def _of_result(rule: Rule) -> Found:
     value = rule.value
     if value is None:
         return
-    if value < 0:  # type: ignore[operator]
+    if value < 0:
         yield "value", "negative", _("A value is zero or more.")
-    elif rule.result == MULTIPLIER and value <= 1:  # type: ignore[operator]
+    elif rule.result == MULTIPLIER and value <= 1:
         yield "value", "multiplies_nothing", _("A multiple is above 1; at 1 nothing is added.")
-    elif rule.result == FIXED and value != int(value):  # type: ignore[call-overload]
+    elif rule.result == FIXED and value != int(value):
         yield "value", "not_whole", _("Points are whole numbers.")
     if rule.is_base and rule.result != RATE:
         yield "is_base", "base_is_rate", _("Base points come from a rate.")

@@ -11,6 +11,7 @@ from loyalty.services.rules.dated import (
 )
 from loyalty.services.rules.rule_sets import (
     InvalidRule,
+    check_rule,
     create_draft,
     delete_rule,
     discard_draft,
@@ -26,6 +27,7 @@ __all__ = [
     "change_tier_benefit",
     "change_tier_criteria",
     "check_edit",
+    "check_rule",
     "check_start",
     "create_draft",
     "delete_rule",

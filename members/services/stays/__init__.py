@@ -1,4 +1,4 @@
-"""Writing stays and their folios: post, correct, check out, void, claim.
+"""Writing stays and their folios: post, correct, check out, void, claim, move.
 
 A stay is known by its property, source system and number there. Posting the same content again
 returns the stored stay; other content under the same number is refused. Money already on a folio
@@ -35,7 +35,7 @@ from members.services.stays.inputs import (
     key_of,
 )
 from members.services.stays.rows import add_lines, advance_last_stay, store_stays
-from members.signals import stay_completed, stay_corrected, stay_voided, stays_completed
+from members.signals import stay_completed, stay_corrected, stay_leaving, stay_voided, stays_completed
 
 if TYPE_CHECKING:
     from hotels.models import Property, RoomType, User
@@ -55,6 +55,7 @@ __all__ = [
     "add_folio_lines",
     "check_out_stay",
     "claim_stay",
+    "move_stay",
     "post_stay",
     "post_stays",
     "void_stay",
@@ -329,6 +330,57 @@ def claim_stay(*, actor: User | None, now: dt.datetime, stay_id: int, guest_id: 
         after={"guest": guest_id},
     )
     if stay.status == Stay.Status.CHECKED_OUT:
+        advance_last_stay([(guest_id, stay.departure_date)])
+        stay_completed.send(Stay, stay_id=stay.pk, actor=actor, now=now)
+    return stay
+
+
+@transaction.atomic
+def move_stay(*, actor: User | None, now: dt.datetime, stay_id: int, guest_id: int, reason: str) -> Stay:
+    """Give a stay that was posted to the wrong guest to the right one; what it brought goes with it.
+
+    A second call changes nothing.
+
+    Args:
+        actor: Who moves it; None for the system.
+        now: Aware instant.
+        stay_id: A stay that has a guest; one without is claimed (`claim_stay`).
+        guest_id: Whose it is.
+        reason: Why; stands with the points that are taken back.
+
+    Raises:
+        StayInputError: No reason was given, or the stay has no guest.
+        StayIsVoided: The stay was voided.
+    """
+    if not reason.strip():
+        raise StayInputError({"reason": _("Say why the stay is moved.")})
+    stay = _locked(stay_id)
+    if stay.status == Stay.Status.VOIDED:
+        raise StayIsVoided
+    before = stay.guest_id
+    if before is None:
+        raise StayInputError({"guest_id": _("This stay has no guest yet: it can be claimed.")})
+    if before == guest_id:
+        return stay
+    is_finished = stay.status == Stay.Status.CHECKED_OUT
+    if is_finished:
+        stay_leaving.send(Stay, stay_id=stay.pk, actor=actor, now=now, reason=reason)
+    stay.guest_id = guest_id
+    stay.save(update_fields=["guest", "updated_at"])
+    newest = Stay.objects.filter(guest=before, status=Stay.Status.CHECKED_OUT).aggregate(newest=Max("departure_date"))
+    Guest.objects.filter(pk=before).update(last_stay_date=newest["newest"])
+    record_audit(
+        actor=actor,
+        now=now,
+        action="stay.moved",
+        target=stay,
+        label=str(stay),
+        place=stay.property,
+        before={"guest": before},
+        after={"guest": guest_id},
+        reason=reason,
+    )
+    if is_finished:
         advance_last_stay([(guest_id, stay.departure_date)])
         stay_completed.send(Stay, stay_id=stay.pk, actor=actor, now=now)
     return stay
