@@ -22,17 +22,22 @@ DESK = (
     "loyalty.redeem_points",
     "loyalty.use_entitlement",
     "loyalty.view_posting",
+    "loyalty.view_referral",
+    "loyalty.enter_referral",
+    "loyalty.view_socialshare",
+    "loyalty.submit_share",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )
 
 ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "receptionist": DESK,
-    "guest_service": (*DESK, "feedback.change_ticket", "members.view_reservation"),
+    "guest_service": (*DESK, "feedback.change_ticket", "members.view_reservation", "loyalty.decide_share"),
     "marketer": (
         "members.use_desk",
         "members.view_*",
         "loyalty.view_*",
+        "loyalty.decide_share",
         "campaigns.*",
         "feedback.view_ticket",
         "hotels.view_property",
@@ -46,6 +51,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "members.export_guests",
         "loyalty.view_*",
         "loyalty.adjust_points",
+        "loyalty.decide_share",
         "feedback.*_ticket",
         "feedback.view_*",
         "campaigns.view_*",

@@ -25,6 +25,10 @@ class LoyaltyConfig(AppConfig):
         panels = import_module("members.selectors.panels")
         card = import_module("loyalty.selectors.card")
         panels.register_guest_marks(card.guest_marks)
+        friends = import_module("loyalty.selectors.friends")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.friends", "loyalty/card/friends.html", friends.friends_context, 20, "side")
+        )
         for order, (name, column) in enumerate(
             [("chip", "chips"), ("number", "facts"), ("figures", "figures"), ("benefits", "main"), ("lines", "main")]
         ):

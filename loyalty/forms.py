@@ -11,7 +11,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
-from loyalty.models import Programme, Reward, TierBenefit
+from loyalty.models import Programme, Reward, SocialShare, TierBenefit
 from members.forms import DateField, DeskForm
 from members.models import Guest, Reservation, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
@@ -37,6 +37,12 @@ class EnrolForm(DeskForm):
         error_messages={"required": _("Without the guest's agreement there is no membership.")},
     )
     consent_marketing = forms.BooleanField(label=_("The guest wants to receive offers."), required=False)
+    referral_code = forms.CharField(
+        label=_("Referral code"),
+        max_length=40,
+        required=False,
+        widget=forms.TextInput(attrs={"autocapitalize": "characters", "spellcheck": "false"}),
+    )
     gender = forms.ChoiceField(label=_("Gender"), choices=Guest.Gender, required=False)
     birthday = DateField(label=_("Birthday"), required=False)
     document_type = forms.ChoiceField(
@@ -85,6 +91,7 @@ class MakeMemberForm(DeskForm):
 
     consent_programme = EnrolForm.base_fields["consent_programme"]
     consent_marketing = EnrolForm.base_fields["consent_marketing"]
+    referral_code = EnrolForm.base_fields["referral_code"]
 
 
 class StayForm(DeskForm):
@@ -239,3 +246,54 @@ class AdjustForm(DeskForm):
         if points == 0:
             raise forms.ValidationError(_("Enter how many points to add or take off."))
         return points
+
+
+class ReferralForm(DeskForm):
+    """The code of the member who sent a guest."""
+
+    code = forms.CharField(
+        label=_("Referral code"),
+        max_length=40,
+        help_text=_("Eight letters and digits, such as 3K7N-WAPD, from the friend's member page or card."),
+        widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+
+class ShareForm(DeskForm):
+    """A post on a social platform that a member claims points for."""
+
+    platform = forms.ChoiceField(
+        label=_("Platform"),
+        choices=SocialShare.Platform,
+        initial=SocialShare.Platform.XIAOHONGSHU,
+        widget=forms.RadioSelect,
+    )
+    link = forms.CharField(
+        label=_("Link of the post"),
+        max_length=500,
+        required=False,
+        widget=forms.TextInput(attrs={"autofocus": True, "inputmode": "url", "placeholder": "https://"}),
+        help_text=_("What the app copies may stand around it."),
+    )
+    note = forms.CharField(
+        label=_("Note"), max_length=200, required=False, help_text=_("How to find the post where there is no link.")
+    )
+
+
+class RejectShareForm(DeskForm):
+    """Why a claim is refused."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        help_text=_("The member can read it."),
+        widget=forms.TextInput(attrs={"autofocus": True}),
+    )
+
+
+class ShareFilterForm(forms.Form):
+    """Narrows the list of shares."""
+
+    platform = forms.ChoiceField(
+        label=_("Platform"), required=False, choices=[("", _("any")), *SocialShare.Platform.choices]
+    )

@@ -10,6 +10,7 @@ from django.dispatch import receiver
 
 from loyalty.services.earning import settle_stays
 from loyalty.services.events import award_completed_profiles
+from loyalty.services.referrals import lock_referrals, settle_referrals
 from members.signals import (
     guests_changed,
     stay_completed,
@@ -25,26 +26,33 @@ if TYPE_CHECKING:
 
 @receiver([stay_completed, stay_corrected], dispatch_uid="loyalty.settle_stay")
 def settle_stay(*, stay_id: int, actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
-    """Give or take what a finished or corrected stay is due."""
+    """Give or take what a finished or corrected stay is due, and what it means for who referred the guest."""
+    lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id])
+    settle_referrals(actor=actor, now=now, stay_ids=[stay_id])
 
 
 @receiver(stay_voided, dispatch_uid="loyalty.take_back_stay")
 def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
     """Take back what a voided stay brought."""
+    lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
+    settle_referrals(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
 
 
 @receiver(stay_leaving, dispatch_uid="loyalty.take_back_leaving_stay")
 def take_back_leaving_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason: str, **_kwargs: Any) -> None:
-    """Take back what a stay brought the guest whose it is not."""
+    """Take back what a stay brought the guest whose it is not; their referral follows once it has moved."""
+    lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason, leaving=True)
 
 
 @receiver(stays_completed, dispatch_uid="loyalty.settle_many_stays")
 def settle_many_stays(*, stay_ids: Sequence[int], actor: User | None, now: dt.datetime, **_kwargs: Any) -> None:
     """Award a night audit or a file of history, each stay as on its day of departure."""
+    lock_referrals(stay_ids=stay_ids)
     settle_stays(actor=actor, now=now, stay_ids=stay_ids, as_of_departure=True)
+    settle_referrals(actor=actor, now=now, stay_ids=stay_ids)
 
 
 @receiver(guests_changed, dispatch_uid="loyalty.award_completed_profiles")

@@ -111,6 +111,15 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
     return programme
 
 
+EVENTS = [
+    ("welcome", "注册礼", "Welcome gift", EarningRule.Event.ENROLMENT, 1000),
+    ("referral-made", "推荐好友", "Friend referred", EarningRule.Event.REFERRAL_MADE, 500),
+    ("referral-joined", "好友见面礼", "Sent by a friend", EarningRule.Event.REFERRAL_JOINED, 500),
+    ("birthday", "生日礼", "Birthday gift", EarningRule.Event.BIRTHDAY, 500),
+    ("social-share", "晒单奖励", "Social share", EarningRule.Event.SOCIAL_SHARE, 200),
+]
+
+
 def _publish_rules(programme: Programme, *, today: dt.date, start: dt.date) -> None:
     """The version that the programme began with, the one of this year, and a draft for the next season."""
     now = dt.datetime.combine(today, dt.time(9), dt.UTC)
@@ -130,17 +139,18 @@ def _publish_rules(programme: Programme, *, today: dt.date, start: dt.date) -> N
             stacking=EarningRule.Stacking.EXCLUSIVE,
             group="base",
         )
-    _rule(
-        first,
-        now,
-        code="welcome",
-        name="注册礼",
-        name_en="Welcome gift",
-        basis=EarningRule.Basis.EVENT,
-        event=EarningRule.Event.ENROLMENT,
-        result=EarningRule.Result.FIXED,
-        value=Decimal(1000),
-    )
+    for code, name, name_en, event, points in EVENTS:
+        _rule(
+            first,
+            now,
+            code=code,
+            name=name,
+            name_en=name_en,
+            basis=EarningRule.Basis.EVENT,
+            event=event,
+            result=EarningRule.Result.FIXED,
+            value=Decimal(points),
+        )
     publish_rule_set(actor=None, now=now, rule_set_id=first.pk, from_date=start)
     season = today.replace(month=1, day=1)
     second = create_draft(actor=None, now=now, programme=programme, based_on=first, name=f"{today.year} 淡季双倍")

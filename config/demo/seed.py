@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from config.demo.friends import make_friends
 from config.demo.organization import make_logins, make_organization
 from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_guests
 from config.demo.programme import make_programme
@@ -63,7 +64,8 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     _review_tiers(programme, users["group"], now=now)
     write_notes(rng, guest_ids, memorable, now=now)
     write_tickets(rng, places, users, memorable, now=now)
-    say("Notes, tags, tickets.")
+    make_friends(rng, programme, places, users, now=now)
+    say("Notes, tags, tickets, friends.")
 
 
 def _make_guests(rng: random.Random, count: int, *, begin: dt.datetime, today: dt.date) -> list[int]:

@@ -6,7 +6,9 @@ from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
 from loyalty.models.membership import Membership, QualificationEntry, TierChange, TierSource
 from loyalty.models.programme import Programme, Tier
+from loyalty.models.referral import Referral, ReferralCode, ReferralPolicy
 from loyalty.models.reward import Redemption, Reward
+from loyalty.models.share import SharePolicy, SocialShare
 from loyalty.models.tiers import (
     ChallengeEntry,
     Entitlement,
@@ -39,9 +41,14 @@ __all__ = [
     "Programme",
     "QualificationEntry",
     "Redemption",
+    "Referral",
+    "ReferralCode",
+    "ReferralPolicy",
     "RequestKey",
     "Reward",
     "RuleUse",
+    "SharePolicy",
+    "SocialShare",
     "SourceKey",
     "Tier",
     "TierBenefit",

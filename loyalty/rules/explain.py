@@ -59,6 +59,8 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
         return _of_stay(facts)
     if "event" in facts and facts["kind"] == "bonus":
         return _of_event(facts)
+    if "event" in facts:
+        return _event_taken_back(facts)
     if "reward" in facts and facts["kind"] in {"redeem", "refund"}:
         return _of_reward(facts)
     return _PLAIN.get(facts["kind"], _other)(facts)
@@ -275,6 +277,32 @@ def _of_event(facts: Facts) -> str:
     values = {"event": str(EVENTS.get(facts["event"], facts["event"])), "clauses": ""}
     values["clauses"] = _("; ").join(_clause(part, facts) for part in parts)
     return _("%(event)s: %(clauses)s.") % values
+
+
+def _event_taken_back(facts: Facts) -> str:
+    points = abs(facts["points"])
+    values = {
+        "event": str(EVENTS.get(facts["event"], facts["event"])),
+        "points": f"{points:,}",
+        "reason": facts["reason"],
+    }
+    if not values["reason"]:
+        return (
+            ngettext(
+                "%(event)s: %(points)s point is taken back.",
+                "%(event)s: %(points)s points are taken back.",
+                points,
+            )
+            % values
+        )
+    return (
+        ngettext(
+            "%(event)s: %(points)s point is taken back (%(reason)s).",
+            "%(event)s: %(points)s points are taken back (%(reason)s).",
+            points,
+        )
+        % values
+    )
 
 
 def _of_reward(facts: Facts) -> str:

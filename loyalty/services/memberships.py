@@ -14,6 +14,7 @@ from loyalty.models import Membership, Tier
 from loyalty.rules.numbers import format_number
 from loyalty.services.events import award_enrolment
 from loyalty.services.ledger import open_accounts
+from loyalty.services.referrals import assign_referral_codes, join_invited
 from members.services.guests import add_membership_numbers
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def enrol_members(
     }
     if numbers:
         add_membership_numbers(issuer=programme.code, numbers=list(numbers.items()), now=now)
-        open_accounts(membership_ids=[memberships[guest_id].pk for guest_id in numbers])
+        new_ids = [memberships[guest_id].pk for guest_id in numbers]
+        open_accounts(membership_ids=new_ids)
+        assign_referral_codes(membership_ids=new_ids)
         award_enrolment(
             actor=actor,
             now=now,
@@ -152,6 +155,7 @@ def enrol_members(
             place=place,
             after={"programme": programme.code, "tier": tier.code, "count": len(numbers)},
         )
+        join_invited(actor=actor, now=now, membership_ids=new_ids)
     return [memberships[guest_id] for guest_id in guest_ids]
 
 

@@ -16,7 +16,9 @@ from loyalty.models import (
     ExpiryNotice,
     JobError,
     JobRun,
+    ReferralPolicy,
     RuleUse,
+    SharePolicy,
     TierBenefit,
     TierChallenge,
     TierChange,
@@ -29,7 +31,9 @@ from loyalty.services.entitlements import use_entitlement
 from loyalty.services.ledger import adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
+from loyalty.services.referrals import enter_referral
 from loyalty.services.rules import create_draft, save_rule
+from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
 from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
@@ -42,6 +46,7 @@ from tests.factories import (
     make_brand,
     make_department,
     make_group,
+    make_guest,
     make_programme,
     make_property,
     make_reward,
@@ -106,6 +111,25 @@ def make_member(samples: SimpleNamespace):
         property_id=place.pk,
     )
     TierChange.objects.create(membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW)
+    friend = enrol_member(
+        actor=actor, now=NOW, programme=samples.programme, guest_id=make_guest(f"周明{number}").pk, place=place
+    )
+    referral = enter_referral(
+        actor=actor,
+        now=NOW,
+        programme=samples.programme,
+        guest_id=friend.guest_id,
+        code=membership.referral_code.code,
+        place=place,
+    )
+    share = submit_share(
+        actor=None,
+        now=NOW,
+        membership_id=membership.pk,
+        platform="xiaohongshu",
+        link=f"https://xhslink.com/a/{number}",
+        place=place,
+    )
     ExpiryNotice.objects.create(
         membership=membership, cause="lot", expires_on=NOW.date(), points=100, due_on=NOW.date()
     )
@@ -151,7 +175,16 @@ def make_member(samples: SimpleNamespace):
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
-    return SimpleNamespace(guest=guest, membership=membership, stay=stay, redemption=redemption, ticket=ticket, use=use)
+    return SimpleNamespace(
+        guest=guest,
+        membership=membership,
+        stay=stay,
+        redemption=redemption,
+        referral=referral,
+        share=share,
+        ticket=ticket,
+        use=use,
+    )
 
 
 def make_row_of_everything(samples: SimpleNamespace) -> None:
@@ -168,6 +201,9 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     make_member(samples)
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
+    day = dt.date(2019, 1, 1) + dt.timedelta(number)
+    ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
+    SharePolicy.objects.create(programme=samples.programme, effective_from=day)
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
@@ -207,6 +243,8 @@ def make_samples() -> SimpleNamespace:
         tag=Tag.objects.create(code=f"vip-{next(_number)}", name="贵宾", name_en="VIP"),
         manager=make_staff(Role.GROUP_MANAGER),
     )
+    ReferralPolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
+    SharePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     make_row_of_everything(samples)
     samples.member = make_member(samples)
     samples.batch = ImportBatch.objects.order_by("pk").last()

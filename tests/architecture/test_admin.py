@@ -28,6 +28,7 @@ WITHOUT_ADMIN = {
     "loyalty.JobError": "rows inside the run's page",
     "loyalty.LotMove": "shown on the posting's page; its composite key has no page in the admin",
     "loyalty.RequestKey": "idempotency keys, shown on the posting's page; composite key",
+    "loyalty.ReferralCode": "the member's own code, shown on the guest's card",
     "loyalty.SourceKey": "business keys, shown on the posting's page; composite key",
     "feedback.TicketEvent": "rows inside the ticket's page",
 }

@@ -6,6 +6,7 @@ a date carries on where they stand. A record at fault is listed and does not hol
 else has locked is left for the end of the run, and for the next start when it is still busy then.
 """
 
+from loyalty.services.jobs.birthdays import GrantBirthdays
 from loyalty.services.jobs.contract import (
     BATCH_SIZE,
     BatchReport,
@@ -39,6 +40,7 @@ from loyalty.services.jobs.working import JobReport, run_job, work_run
 register_job(ReleasePoints())
 register_job(ExpirePoints())
 register_job(NotifyExpiry())
+register_job(GrantBirthdays())
 
 __all__ = [
     "BATCH_SIZE",
@@ -46,6 +48,7 @@ __all__ = [
     "BatchReport",
     "DueSet",
     "ExpirePoints",
+    "GrantBirthdays",
     "Job",
     "JobRefused",
     "JobReport",

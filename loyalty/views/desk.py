@@ -25,10 +25,12 @@ from loyalty.selectors.benefits import benefits_left, visit_of
 from loyalty.selectors.card import desk_programme, programme_today, summary_of
 from loyalty.selectors.members import MemberSummary
 from loyalty.selectors.postings import points_of_stays, statement
+from loyalty.selectors.referrals import what_became_of
 from loyalty.services.entitlements import EntitlementError, undo_entitlement_use, use_entitlement
 from loyalty.services.ledger import LedgerError, reverse_posting
 from loyalty.services.memberships import AlreadyMember, MembershipError, enrol_member
 from loyalty.services.redemptions import RedemptionError, adjust_points, cancel_redemption, redeem_reward
+from loyalty.services.referrals import ReferralError, enter_referral, find_referrer
 from loyalty.services.walk_ins import enrol_walk_in
 from members.models import Consent, Guest, Stay
 from members.selectors.desk import current_visit
@@ -43,11 +45,17 @@ CONSENT_TEXT = "desk-2026-11"
 STATEMENT_LINES = 18
 
 
-def _programme() -> Programme:
+def programme_or_404() -> Programme:
+    """The programme of the desk, if there is one yet."""
     programme = desk_programme()
     if programme is None:
         raise Http404
     return programme
+
+
+def membership_or_404(guest: Guest) -> Membership:
+    """The guest's membership of the desk's programme."""
+    return get_object_or_404(Membership, programme=programme_or_404(), guest=guest)
 
 
 def _summary(guest: Guest, programme: Programme, request: HttpRequest, now: dt.datetime) -> MemberSummary:
@@ -89,10 +97,12 @@ def enrol(request: HttpRequest) -> HttpResponse:
     if is_sent and form.is_valid():
         data = form.cleaned_data
         try:
+            if data["referral_code"]:
+                find_referrer(programme=programme_or_404(), code=data["referral_code"])
             guest = enrol_walk_in(
                 actor=staff_user(request),
                 now=now,
-                programme=_programme(),
+                programme=programme_or_404(),
                 place=place,
                 name=data["name"],
                 phone=data["phone"],
@@ -106,6 +116,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
                 source=SOURCE,
                 consents=_consents(data),
             )
+        except ReferralError as error:
+            form.add_error("referral_code", str(error))
         except GuestInputError as error:
             form.add_errors(error.errors)
         except IdentityTaken as error:
@@ -118,8 +130,26 @@ def enrol(request: HttpRequest) -> HttpResponse:
         else:
             membership = Membership.objects.get(guest=guest)
             text = _("%(name)s is a member now: %(number)s.") % {"name": guest.name, "number": membership.number}
-            return back_to_card(request, guest, text)
+            return back_to_card(request, guest, f"{text} {_referred(request, guest, data['referral_code'])}".strip())
     return render_sheet(request, "loyalty/enrol.html", context)
+
+
+def _referred(request: HttpRequest, guest: Guest, code: str) -> str:
+    """Enter the code of who sent a new member; says what became of it, nothing without a code."""
+    if not code:
+        return ""
+    try:
+        referral = enter_referral(
+            actor=staff_user(request),
+            now=timezone.now(),
+            programme=programme_or_404(),
+            guest_id=guest.pk,
+            code=code,
+            place=place_of(request),
+        )
+    except ReferralError as error:
+        return str(error)
+    return what_became_of(referral)
 
 
 @never_cache
@@ -128,12 +158,17 @@ def enrol(request: HttpRequest) -> HttpResponse:
 def enrol_guest(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Make a guest who is known already a member."""
     guest = guest_or_404(request, public_id)
-    programme = _programme()
+    programme = programme_or_404()
     form = MakeMemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         actor, now, place = staff_user(request), timezone.now(), place_of(request)
+        code = form.cleaned_data["referral_code"]
         try:
+            if code:
+                find_referrer(programme=programme, code=code)
             membership = enrol_member(actor=actor, now=now, programme=programme, guest_id=guest.pk, place=place)
+        except ReferralError as error:
+            form.add_error("referral_code", str(error))
         except AlreadyMember as error:
             return refuse_on_card(request, guest, str(error))
         except MembershipError as error:
@@ -142,7 +177,7 @@ def enrol_guest(request: HttpRequest, public_id: UUID) -> HttpResponse:
             for consent in _consents(form.cleaned_data):
                 record_consent(actor=actor, now=now, guest_id=guest.pk, consent=consent, source=SOURCE, place=place)
             text = _("%(name)s is a member now: %(number)s.") % {"name": guest.name, "number": membership.number}
-            return back_to_card(request, guest, text)
+            return back_to_card(request, guest, f"{text} {_referred(request, guest, code)}".strip())
     return render_sheet(request, "loyalty/make_member.html", {"form": form, "guest": guest, "programme": programme})
 
 
@@ -241,7 +276,7 @@ def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def redeem(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Take a reward for points."""
     guest = guest_or_404(request, public_id)
-    programme, now, place = _programme(), timezone.now(), place_of(request)
+    programme, now, place = programme_or_404(), timezone.now(), place_of(request)
     summary = _summary(guest, programme, request, now)
     form = RedeemForm(request.POST or None, programme=programme)
     if request.method == "POST" and form.is_valid():
@@ -299,7 +334,7 @@ def use_benefit(request: HttpRequest, public_id: UUID) -> HttpResponse:
     guest = guest_or_404(request, public_id)
     now, place = timezone.now(), place_of(request)
     today = place.local_date(now)
-    summary = _summary(guest, _programme(), request, now)
+    summary = _summary(guest, programme_or_404(), request, now)
     visit = visit_of(guest, place, today)
     left = benefits_left(membership=summary.membership, benefits=summary.benefits, today=today, visit=visit)
     rows = [row for row in left if row.is_countable]
@@ -353,7 +388,7 @@ def adjust(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Correct points by hand, with a reason."""
     guest = guest_or_404(request, public_id)
     now, place = timezone.now(), place_of(request)
-    summary = _summary(guest, _programme(), request, now)
+    summary = _summary(guest, programme_or_404(), request, now)
     form = AdjustForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
@@ -409,7 +444,7 @@ def reverse_adjustment(request: HttpRequest, public_id: UUID, seq: int) -> HttpR
 def points_statement(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """A member's points, newest first, each with its sentence; prints on one page."""
     guest = guest_or_404(request, public_id)
-    programme, now, place = _programme(), timezone.now(), place_of(request)
+    programme, now, place = programme_or_404(), timezone.now(), place_of(request)
     summary = _summary(guest, programme, request, now)
     before = request.GET.get("before", "")
     lines = statement(
