@@ -5,6 +5,7 @@ from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestK
 from loyalty.models.membership import Membership, QualificationEntry, TierChange
 from loyalty.models.programme import Programme, Tier, TierBenefit, TierCriteria
 from loyalty.models.reward import Redemption, Reward
+from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
 
 __all__ = [
     "Account",
@@ -24,4 +25,9 @@ __all__ = [
     "TierBenefit",
     "TierChange",
     "TierCriteria",
+    "Voucher",
+    "VoucherBatch",
+    "VoucherBlackout",
+    "VoucherEvent",
+    "VoucherType",
 ]

@@ -324,3 +324,8 @@ def _step(kind: str, amount: Decimal, currency: str) -> str:
     if kind == "stays":
         return ngettext("%(count)s stay", "%(count)s stays", count) % {"count": f"{count:,}"}
     return ngettext("%(count)s night", "%(count)s nights", count) % {"count": f"{count:,}"}
+
+
+def spell_money(amount: Decimal, currency: str) -> str:
+    """An amount in words of the active language, for other sentences: ¥200 or CNY 200."""
+    return _money(amount, currency)
