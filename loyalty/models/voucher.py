@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hotels.models import BilingualName, Brand, Property
 from hotels.models.organisation import currency_validator
@@ -285,7 +286,7 @@ class Voucher(models.Model):
     class State(models.TextChoices):
         """Where the voucher stands."""
 
-        ISSUED = "issued", _("open")
+        ISSUED = "issued", pgettext_lazy("voucher", "open")
         REDEEMED = "redeemed", _("used")
         CANCELED = "canceled", _("canceled")
         EXPIRED = "expired", _("expired")

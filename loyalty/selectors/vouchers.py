@@ -163,7 +163,7 @@ def worth_of(voucher_type: VoucherType) -> str:
     if voucher_type.kind == VoucherType.Kind.AMOUNT and voucher_type.amount is not None:
         return _("%(amount)s off") % {"amount": _money(voucher_type.amount, voucher_type.currency)}
     if voucher_type.kind == VoucherType.Kind.PERCENT and voucher_type.percent is not None:
-        values = {"percent": f"{voucher_type.percent:f}".rstrip("0").rstrip(".")}
+        values = {"percent": f"{voucher_type.percent.normalize():f}"}
         if voucher_type.amount is None:
             return _("%(percent)s%% off") % values
         values["most"] = _money(voucher_type.amount, voucher_type.currency)
