@@ -10,14 +10,16 @@ from decimal import Decimal
 
 import segno
 from babel.numbers import get_currency_precision
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Value, When
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from hotels.models import Property
 from hotels.templatetags.ui import WEEKDAYS
 from loyalty.models import Membership, Voucher, VoucherBatch, VoucherEvent, VoucherType
+from loyalty.models.voucher import VoucherQuerySet
 from loyalty.rules.explain import spell_money
 from loyalty.rules.vouchers import Refusal, Terms, Use, amount_off, parse_code, spell_code, why_not
 
@@ -50,7 +52,7 @@ def find_voucher(text: str) -> Voucher | None:
     return detailed_vouchers().filter(code=parse_code(text)).first()
 
 
-def detailed_vouchers() -> QuerySet[Voucher]:
+def detailed_vouchers() -> VoucherQuerySet:
     """Vouchers with what their pages show, in a fixed number of queries."""
     return Voucher.objects.select_related(
         "type__programme",
@@ -197,6 +199,12 @@ def conditions_of(voucher_type: VoucherType) -> list[str]:
         else _("Cannot be combined with other vouchers")
     )
     return sentences
+
+
+def terms_in_words(voucher_type: VoucherType) -> str:
+    """The terms as the type words them, in the active language where they are given in it."""
+    is_english = (get_language() or "").startswith("en")
+    return (voucher_type.description_en if is_english else "") or voucher_type.description
 
 
 def _money(amount: Decimal, currency: str) -> str:

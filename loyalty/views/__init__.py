@@ -1,0 +1,1 @@
+"""Staff pages: membership, stays and points; vouchers."""
