@@ -84,9 +84,10 @@ def _membership_of(guest: Guest, voucher: Voucher | None = None) -> Membership |
     return memberships.first()
 
 
-def _described(voucher: Voucher) -> dict[str, Any]:
+def _described(voucher: Voucher, place: Property) -> dict[str, Any]:
     return {
         "voucher": voucher,
+        "today": place.local_date(timezone.now()),
         "worth": worth_of(voucher.type),
         "conditions": conditions_of(voucher.type),
     }
@@ -207,13 +208,12 @@ def use_voucher(request: HttpRequest, public_id: UUID) -> HttpResponse:
         ).refusal
         refusal = refusal if refusal is not None and refusal.code not in FIELDS else None
     context = {
-        **_described(voucher),
+        **_described(voucher, place),
         "form": form,
         "guest": guest,
         "owner": voucher.membership,
         "is_personal": voucher.membership is not None and not voucher.type.is_transferable,
         "refusal": refusal,
-        "today": today,
         "place": place,
         "undo": _undo_of(voucher, user, place, now),
     }
@@ -295,9 +295,8 @@ def voucher_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
     zone = zoneinfo.ZoneInfo(place.time_zone)
     is_open = voucher.state == Voucher.State.ISSUED
     context = {
-        **_described(voucher),
+        **_described(voucher, place),
         "events": [(event, event.at.astimezone(zone)) for event in history_of(voucher)],
-        "today": place.local_date(now),
         "may_reveal": user.has_perm("loyalty.reveal_voucher", place),
         "may_use": is_open and user.has_perm("loyalty.redeem_voucher", place),
         "may_transfer": is_open
@@ -328,11 +327,9 @@ def print_voucher(request: HttpRequest, public_id: UUID) -> HttpResponse:
         request,
         "loyalty/vouchers/print.html",
         {
-            **_described(voucher),
+            **_described(voucher, place),
             "qr": qr_code(voucher.code),
             "terms_text": terms_in_words(voucher.type),
-            "place": place,
-            "today": place.local_date(now),
         },
     )
 
@@ -364,7 +361,9 @@ def transfer(request: HttpRequest, public_id: UUID) -> HttpResponse:
             }
             return back_to_card(request, receiver.guest, text)
     return render_sheet(
-        request, "loyalty/vouchers/transfer.html", {**_described(voucher), "form": form, "owner": voucher.membership}
+        request,
+        "loyalty/vouchers/transfer.html",
+        {**_described(voucher, place_of(request)), "form": form, "owner": voucher.membership},
     )
 
 
@@ -390,7 +389,9 @@ def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
             text = _("%(voucher)s is canceled.") % {"voucher": voucher.type.local_name}
             return _done(request, voucher, voucher.membership.guest if voucher.membership else None, text)
     return render_sheet(
-        request, "loyalty/vouchers/cancel.html", {**_described(voucher), "form": form, "owner": voucher.membership}
+        request,
+        "loyalty/vouchers/cancel.html",
+        {**_described(voucher, place_of(request)), "form": form, "owner": voucher.membership},
     )
 
 

@@ -2,20 +2,23 @@
 
 import datetime as dt
 import itertools
+import uuid
 from decimal import Decimal
 from types import SimpleNamespace
 
 from allauth.mfa.models import Authenticator
+from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 from knox.models import AuthToken
 
 from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
-from loyalty.models import TierBenefit, TierChange
-from loyalty.services.ledger import adjust_points, place_hold
+from loyalty.models import TierBenefit, TierChange, VoucherBatch, VoucherBlackout
+from loyalty.services.ledger import RequestKey, adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
+from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
 from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
 from members.services.preferences import add_preference, add_tag
@@ -30,6 +33,7 @@ from tests.factories import (
     make_reward,
     make_room_type,
     make_staff,
+    make_voucher_type,
 )
 
 _number = itertools.count(1)
@@ -92,7 +96,31 @@ def make_member(samples: SimpleNamespace):
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
-    return SimpleNamespace(guest=guest, membership=membership, stay=stay, redemption=redemption, ticket=ticket)
+    issue = {
+        "actor": actor,
+        "now": NOW,
+        "type_id": samples.voucher_type.pk,
+        "membership_id": membership.pk,
+        "place": place,
+    }
+    voucher = issue_voucher(**issue)
+    voucher_use = redeem_voucher(
+        actor=actor,
+        now=timezone.now(),
+        voucher_id=issue_voucher(**{**issue, "now": timezone.now()}).pk,
+        place=place,
+        request=RequestKey("samples", f"{number}"),
+        membership_id=membership.pk,
+    )
+    return SimpleNamespace(
+        guest=guest,
+        membership=membership,
+        stay=stay,
+        redemption=redemption,
+        ticket=ticket,
+        voucher=voucher,
+        voucher_use=voucher_use,
+    )
 
 
 def make_row_of_everything(samples: SimpleNamespace) -> None:
@@ -110,6 +138,12 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
+    voucher_type = make_voucher_type(samples.programme)
+    VoucherBlackout.objects.create(type=voucher_type, first_date=NOW.date(), last_date=NOW.date())
+    batch = order_batch(
+        actor=user, now=NOW, type_id=voucher_type.pk, quantity=1, purpose=f"旅展 {number}", request_key=uuid.uuid4()
+    )
+    run_batch(batch_id=batch.pk, now=NOW)
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
     )
@@ -133,10 +167,12 @@ def make_samples() -> SimpleNamespace:
         programme=programme,
         tier=programme.tiers.get(code="gold"),
         reward=make_reward(programme, points=100),
+        voucher_type=make_voucher_type(programme, valid_days=3650),
         tag=Tag.objects.create(code=f"vip-{next(_number)}", name="贵宾", name_en="VIP"),
         manager=make_staff(Role.GROUP_MANAGER),
     )
     make_row_of_everything(samples)
     samples.member = make_member(samples)
+    samples.voucher_batch = VoucherBatch.objects.order_by("pk").last()
     samples.batch = ImportBatch.objects.order_by("pk").last()
     return samples

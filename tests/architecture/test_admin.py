@@ -26,6 +26,8 @@ WITHOUT_ADMIN = {
     "loyalty.LotMove": "shown on the posting's page; its composite key has no page in the admin",
     "loyalty.RequestKey": "idempotency keys, shown on the posting's page; composite key",
     "loyalty.SourceKey": "business keys, shown on the posting's page; composite key",
+    "loyalty.VoucherBlackout": "rows inside the voucher type's page",
+    "loyalty.VoucherEvent": "rows inside the voucher's page",
     "feedback.TicketEvent": "rows inside the ticket's page",
 }
 
