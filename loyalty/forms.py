@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
 from loyalty.models import Membership, Programme, Reward, Voucher, VoucherType
+from loyalty.rules.vouchers import Refusal
 from members.forms import DateField, DeskForm
 from members.models import Guest, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
@@ -221,6 +222,12 @@ class VoucherUseForm(DeskForm):
 
     def __init__(self, *args: Any, needs_spend: bool, needs_reference: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, is_needed, code in (
+            ("spend", needs_spend, "spend_required"),
+            ("reference", needs_reference, "reference_required"),
+        ):
+            self.fields[name].required = is_needed
+            self.fields[name].error_messages["required"] = Refusal(code).message
         asked = [("spend", needs_spend), ("reference", needs_reference and not self.initial.get("reference"))]
         first = next((name for name, is_needed in asked if is_needed), None)
         if first:

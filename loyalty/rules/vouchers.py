@@ -128,7 +128,7 @@ def spell_code(code: str) -> str:
 
 def mask_code(code: str) -> str:
     """A code as shown to those who may not use it: the last four characters."""
-    return f"•••••-•••••-•{code[-4:]}"
+    return f"•••• {code[-4:]}"
 
 
 # Whether a voucher may be used

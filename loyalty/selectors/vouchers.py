@@ -220,8 +220,11 @@ def _date(day: dt.date) -> str:
 
 
 def qr_code(code: str) -> SafeString:
-    """The code as a QR code: inline SVG without styles; it says nothing to a screen reader."""
-    svg = segno.make(code, error="m").svg_inline(
+    """The code as a QR code: inline SVG without styles; it says nothing to a screen reader.
+
+    Never a Micro QR code, which would hold it too: cameras of telephones do not read those.
+    """
+    svg = segno.make_qr(code, error="m").svg_inline(
         scale=4, border=4, svgclass="qr", lineclass=None, omitsize=True, dark="#000"
     )
     return mark_safe(svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))  # noqa: S308 - drawn here

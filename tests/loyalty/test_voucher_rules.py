@@ -101,7 +101,7 @@ def test_what_is_no_code_is_refused_in_words(text, code, words):
 
 
 def test_a_masked_code_shows_four_characters():
-    assert mask_code("0123456789ABCDE") == "•••••-•••••-•BCDE"
+    assert mask_code("0123456789ABCDE") == "•••• BCDE"
 
 
 @pytest.mark.django_db

@@ -542,6 +542,8 @@ def test_the_qr_code_is_an_svg_without_styles():
     svg = qr_code("7K2QM40XZP9TBWD")
 
     assert svg.startswith("<svg ")
+    # 21 modules and four on each side: a whole QR code; cameras of telephones do not read the smaller Micro QR.
+    assert 'viewBox="0 0 116 116"' in svg
     assert "style" not in svg
     assert "<script" not in svg
 
