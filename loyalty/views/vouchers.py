@@ -248,7 +248,8 @@ def _done(request: HttpRequest, voucher: Voucher, guest: Guest | None, text: str
         return redirect("loyalty:voucher", voucher.public_id)
     response = render(request, "loyalty/vouchers/done.html")
     response["HX-Reswap"] = "none"
-    response["HX-Trigger"] = "guike:done"
+    # After htmx is done with its target: the dialog opens for what comes into it.
+    response["HX-Trigger-After-Settle"] = "guike:done"
     return response
 
 

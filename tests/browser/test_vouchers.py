@@ -93,6 +93,7 @@ def test_from_any_page_a_bearer_voucher_is_used_over_it(vouchers, desk):
     desk.keyboard.press("Enter")
 
     expect(desk.locator("#toasts")).to_contain_text("已核销")
+    expect(desk.locator("#dialog")).not_to_be_visible()
     expect(desk.locator("#guest h1")).to_contain_text("王雨桐")
     assert Voucher.objects.get(pk=vouchers["bearer"].pk).state == "redeemed"
     desk.keyboard.press("q")

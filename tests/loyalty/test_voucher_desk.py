@@ -112,7 +112,7 @@ def test_a_bearer_voucher_is_used_over_the_open_page(client, receptionist, progr
 
     answer = client.post(use_url(voucher), sent(), headers=IN_DIALOG)
 
-    assert (answer.status_code, answer["HX-Reswap"], answer["HX-Trigger"]) == (200, "none", "guike:done")
+    assert (answer.status_code, answer["HX-Reswap"], answer["HX-Trigger-After-Settle"]) == (200, "none", "guike:done")
     assert "hx-swap-oob" in answer.content.decode()
     assert "hx-post" not in answer.content.decode(), "there may be no card to put an answer into"
     assert Voucher.objects.get().state == "redeemed"
