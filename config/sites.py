@@ -49,6 +49,8 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "lot", "inventory_2"),
             ("loyalty", "hold", "pause_circle"),
             ("loyalty", "redemption", "redeem"),
+            ("loyalty", "voucher", "confirmation_number"),
+            ("loyalty", "voucherbatch", "stacks"),
             ("loyalty", "tierchange", "trending_up"),
             ("loyalty", "qualificationentry", "checklist"),
         ),
@@ -64,6 +66,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "earningrule", "list_alt"),
             ("loyalty", "ruleuse", "data_usage"),
             ("loyalty", "reward", "card_giftcard"),
+            ("loyalty", "vouchertype", "local_activity"),
         ),
     ),
     (

@@ -35,3 +35,7 @@ class LoyaltyConfig(AppConfig):
             panels.register_guest_panel(
                 panels.GuestPanel(f"loyalty.{name}", f"loyalty/card/{name}.html", card.card_context, order, column)
             )
+        vouchers = import_module("loyalty.selectors.voucher_card")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.vouchers", "loyalty/card/vouchers.html", vouchers.card_context, 5, "side")
+        )

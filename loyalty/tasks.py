@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from loyalty.models import JobRun
 from loyalty.services import jobs
+from loyalty.services import vouchers as voucher_services
 
 _HOUR = 3600
 # A run stops after the batch in which this passes, before the worker is warned; the next tick goes on with it.
@@ -55,3 +56,26 @@ def resume_runs() -> int:
 def time_out_holds() -> None:
     """Give back the points of holds whose time has passed."""
     jobs.time_out_holds(now=timezone.now())
+
+
+@shared_task(name="loyalty.run_voucher_batch", soft_time_limit=_HOUR, time_limit=_HOUR + 60, acks_late=True)
+def run_voucher_batch(*, batch_id: int) -> int:
+    """Issue what a batch of vouchers lacks; harmless if it is issued, running or canceled."""
+    return voucher_services.run_batch(batch_id=batch_id, now=timezone.now())
+
+
+@shared_task(name="loyalty.resume_voucher_batches", soft_time_limit=50, time_limit=60)
+def resume_voucher_batches() -> int:
+    """Send batches that are not issued to the end to a worker again: their message was lost, or their worker died."""
+    batch_ids = voucher_services.due_batches()
+    for batch_id in batch_ids:
+        run_voucher_batch.delay(batch_id=batch_id)
+    return len(batch_ids)
+
+
+@shared_task(name="loyalty.expire_vouchers", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
+def expire_vouchers(*, programme_id: int | None = None) -> None:
+    """End vouchers whose last day is over and note reminders that are due, of one programme or all."""
+    now = timezone.now()
+    voucher_services.expire_vouchers(now=now, programme_id=programme_id)
+    voucher_services.remind_vouchers(now=now, programme_id=programme_id)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends
+from loyalty.views import desk, friends, vouchers
 
 app_name = "loyalty"
 
@@ -26,4 +26,5 @@ urlpatterns = [
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
+    *vouchers.urlpatterns,
 ]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from hotels.models import Brand, Department, HotelGroup, Property, Role, RoomType, StaffAssignment, User
-from loyalty.models import EarningRule, EarningRuleSet, Membership, Programme, Reward, Tier, TierCriteria
+from loyalty.models import EarningRule, EarningRuleSet, Membership, Programme, Reward, Tier, TierCriteria, VoucherType
 from loyalty.services.ledger import earn_points
 from loyalty.services.memberships import enrol_member
 from members.models import Guest
@@ -152,6 +152,24 @@ def make_reward(programme: Programme, *, points: int = 2000, code: str = "") -> 
         name_en="Lounge afternoon tea",
         category=Reward.Category.FOOD,
         points=points,
+    )
+
+
+def make_voucher_type(programme: Programme, **fields: object) -> VoucherType:
+    """A hundred yuan off anywhere, for a month from the issue, combined with anything."""
+    return VoucherType.objects.create(
+        **{
+            "programme": programme,
+            "code": f"voucher-{next(_number)}",
+            "name": "百元代金券",
+            "name_en": "CNY 100 voucher",
+            "kind": VoucherType.Kind.AMOUNT,
+            "amount": Decimal(100),
+            "currency": "CNY",
+            "valid_days": 30,
+            "is_stackable": True,
+            **fields,
+        }
     )
 
 

@@ -16,6 +16,7 @@ from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_
 from config.demo.programme import make_programme
 from config.demo.service import Redeemer, write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
+from config.demo.vouchers import make_vouchers
 from hotels.models import User
 from loyalty.models import Programme
 from loyalty.services.jobs import expire_lapsed_points, release_due_points
@@ -65,7 +66,8 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     write_notes(rng, guest_ids, memorable, now=now)
     write_tickets(rng, places, users, memorable, now=now)
     make_friends(rng, programme, places, users, now=now)
-    say("Notes, tags, tickets, friends.")
+    make_vouchers(rng, programme, places, users, list(memorable.values()), now=now)
+    say("Notes, tags, tickets, friends, vouchers.")
 
 
 def _make_guests(rng: random.Random, count: int, *, begin: dt.datetime, today: dt.date) -> list[int]:

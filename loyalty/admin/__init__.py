@@ -1,5 +1,5 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import earning, friends, jobs, ledger, members, programme, tier_moves, tiers
+from loyalty.admin import earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
 
-__all__ = ["earning", "friends", "jobs", "ledger", "members", "programme", "tier_moves", "tiers"]
+__all__ = ["earning", "friends", "jobs", "ledger", "members", "programme", "tier_moves", "tiers", "vouchers"]

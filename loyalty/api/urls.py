@@ -1,12 +1,16 @@
-"""Addresses of the members' points, and of stays from other systems."""
+"""Addresses of the members' points and vouchers, and of stays and voucher uses from other systems."""
 
 from django.urls import path
 
-from loyalty.api import views
+from loyalty.api import views, vouchers
 
 urlpatterns = [
     path("me", views.Me.as_view(), name="me"),
     path("me/points", views.OwnPoints.as_view(), name="me-points"),
     path("me/postings", views.OwnPostings.as_view(), name="me-postings"),
+    path("me/vouchers", vouchers.OwnVouchers.as_view(), name="me-vouchers"),
+    path("integration/vouchers/verify", vouchers.VerifyVoucher.as_view(), name="integration-verify-voucher"),
+    path("integration/vouchers/redeem", vouchers.RedeemVoucher.as_view(), name="integration-redeem-voucher"),
+    path("integration/vouchers/undo", vouchers.UndoVoucher.as_view(), name="integration-undo-voucher"),
     path("integration/stays", views.IntegrationStays.as_view(), name="integration-stays"),
 ]

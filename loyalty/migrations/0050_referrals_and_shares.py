@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('hotels', '0004_api_requests'),
-        ('loyalty', '0032_expiry'),
+        ("loyalty", "0041_voucher_guards"),
         ('members', '0007_known_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -22,6 +22,7 @@ from loyalty.models.tiers import (
     TierReviewRow,
     TierWarning,
 )
+from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
 
 __all__ = [
     "Account",
@@ -61,4 +62,9 @@ __all__ = [
     "TierReviewRow",
     "TierSource",
     "TierWarning",
+    "Voucher",
+    "VoucherBatch",
+    "VoucherBlackout",
+    "VoucherEvent",
+    "VoucherType",
 ]

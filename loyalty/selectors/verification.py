@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 SAMPLES = 5
 
-# Triggers of the migrations 0004 and 0008_ledger_guards; each must exist and be enabled.
+# Triggers of the migrations 0004 and 0008_ledger_guards and 0041_voucher_guards; each must exist and be enabled.
 GUARDS = (
     "loyalty_account_check_insert",
     "loyalty_account_check_update",
@@ -40,6 +40,17 @@ GUARDS = (
     "loyalty_requestkey_no_truncate",
     "loyalty_sourcekey_append_only",
     "loyalty_sourcekey_no_truncate",
+    "loyalty_voucher_change",
+    "loyalty_voucher_changed",
+    "loyalty_voucher_issued",
+    "loyalty_voucher_kept",
+    "loyalty_voucher_no_truncate",
+    "loyalty_voucherbatch_change",
+    "loyalty_voucherbatch_kept",
+    "loyalty_voucherblackout_terms",
+    "loyalty_voucherevent_append_only",
+    "loyalty_voucherevent_no_truncate",
+    "loyalty_vouchertype_terms",
 )
 
 _MISSING_GUARDS = """

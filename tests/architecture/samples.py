@@ -2,10 +2,12 @@
 
 import datetime as dt
 import itertools
+import uuid
 from decimal import Decimal
 from types import SimpleNamespace
 
 from allauth.mfa.models import Authenticator
+from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 from knox.models import AuthToken
 
@@ -26,15 +28,18 @@ from loyalty.models import (
     TierReview,
     TierReviewRow,
     TierWarning,
+    VoucherBatch,
+    VoucherBlackout,
 )
 from loyalty.services.entitlements import use_entitlement
-from loyalty.services.ledger import adjust_points, place_hold
+from loyalty.services.ledger import RequestKey, adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
 from loyalty.services.redemptions import redeem_reward
 from loyalty.services.referrals import enter_referral
 from loyalty.services.rules import create_draft, save_rule
 from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
+from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
 from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
 from members.services.preferences import add_preference, add_tag
@@ -52,6 +57,7 @@ from tests.factories import (
     make_reward,
     make_room_type,
     make_staff,
+    make_voucher_type,
 )
 
 _number = itertools.count(1)
@@ -175,6 +181,22 @@ def make_member(samples: SimpleNamespace):
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
+    issue = {
+        "actor": actor,
+        "now": NOW,
+        "type_id": samples.voucher_type.pk,
+        "membership_id": membership.pk,
+        "place": place,
+    }
+    voucher = issue_voucher(**issue)
+    voucher_use = redeem_voucher(
+        actor=actor,
+        now=timezone.now(),
+        voucher_id=issue_voucher(**{**issue, "now": timezone.now()}).pk,
+        place=place,
+        request=RequestKey("samples", f"{number}"),
+        membership_id=membership.pk,
+    )
     return SimpleNamespace(
         guest=guest,
         membership=membership,
@@ -184,6 +206,8 @@ def make_member(samples: SimpleNamespace):
         share=share,
         ticket=ticket,
         use=use,
+        voucher=voucher,
+        voucher_use=voucher_use,
     )
 
 
@@ -205,6 +229,12 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
     SharePolicy.objects.create(programme=samples.programme, effective_from=day)
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
+    voucher_type = make_voucher_type(samples.programme)
+    VoucherBlackout.objects.create(type=voucher_type, first_date=NOW.date(), last_date=NOW.date())
+    batch = order_batch(
+        actor=user, now=NOW, type_id=voucher_type.pk, quantity=1, purpose=f"旅展 {number}", request_key=uuid.uuid4()
+    )
+    run_batch(batch_id=batch.pk, now=NOW)
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
     )
@@ -240,6 +270,7 @@ def make_samples() -> SimpleNamespace:
         programme=programme,
         tier=programme.tiers.get(code="gold"),
         reward=make_reward(programme, points=100),
+        voucher_type=make_voucher_type(programme, valid_days=3650),
         tag=Tag.objects.create(code=f"vip-{next(_number)}", name="贵宾", name_en="VIP"),
         manager=make_staff(Role.GROUP_MANAGER),
     )
@@ -247,5 +278,6 @@ def make_samples() -> SimpleNamespace:
     SharePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     make_row_of_everything(samples)
     samples.member = make_member(samples)
+    samples.voucher_batch = VoucherBatch.objects.order_by("pk").last()
     samples.batch = ImportBatch.objects.order_by("pk").last()
     return samples

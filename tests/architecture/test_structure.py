@@ -62,6 +62,7 @@ HISTORY = [
     "loyalty_lotmove",
     "loyalty_tierchange",
     "loyalty_qualificationentry",
+    "loyalty_voucherevent",
 ]
 
 

@@ -1,0 +1,1 @@
+"""What spending costs: one module for each of its nouns."""
