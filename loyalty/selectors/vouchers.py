@@ -20,7 +20,7 @@ from hotels.models import Property
 from hotels.templatetags.ui import WEEKDAYS
 from loyalty.models import Membership, Voucher, VoucherBatch, VoucherEvent, VoucherType
 from loyalty.models.voucher import VoucherQuerySet
-from loyalty.rules.explain import spell_money
+from loyalty.rules.money import money
 from loyalty.rules.vouchers import Refusal, Terms, Use, amount_off, parse_code, spell_code, why_not
 
 EXPORT_CHUNK = 5000
@@ -208,7 +208,7 @@ def terms_in_words(voucher_type: VoucherType) -> str:
 
 
 def _money(amount: Decimal, currency: str) -> str:
-    return spell_money(amount, currency).removesuffix(".00")
+    return money(amount, currency).removesuffix(".00")
 
 
 def _joined(names: Sequence[str]) -> str:

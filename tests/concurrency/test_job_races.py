@@ -54,6 +54,8 @@ def wait_until(condition, seconds=30):
 
 def somebody_waits_for_a_lock():
     with connection.cursor() as cursor:
+        # Within a transaction the view stands still otherwise.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
@@ -74,8 +76,10 @@ def test_a_killed_run_is_taken_over_at_once_and_its_figures_add_up():
         with connection.cursor() as cursor:
             cursor.execute("SELECT FROM loyalty_lot WHERE account_id = %s FOR UPDATE", [accounts[70]])
         process = subprocess.Popen(command, cwd=PROJECT, env=environment)
-        wait_until(somebody_waits_for_a_lock, 180)
-        os.kill(process.pid, signal.SIGKILL)
+        try:
+            wait_until(somebody_waits_for_a_lock, 120)
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     close_old_connections()
     run = JobRun.objects.get()

@@ -87,13 +87,13 @@ def test_a_manager_looks_what_a_run_would_do_and_starts_it(
     assert (run.state, run.started_by, kicked) == (State.QUEUED, manager, [run.pk])
     entry = AuditEntry.objects.get(action="jobrun.started")
     assert (entry.actor, entry.after["run_date"]) == (manager, "2020-01-02")
-    assert 'http-equiv="refresh"' in client.get(page(run)).content.decode()
+    assert 'hx-trigger="every 3s"' in client.get(page(run)).content.decode()
 
     tasks.work_run(run_id=run.pk)
 
     assert Account.objects.get(pk=lapsed).available == 0
     shown = client.get(page(run)).content.decode()
-    assert 'http-equiv="refresh"' not in shown
+    assert "hx-trigger" not in shown
     assert "100%" in shown
     assert "1,234" in shown
     assert client.get(reverse(LIST)).status_code == 200
