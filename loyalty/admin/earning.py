@@ -88,7 +88,8 @@ class EarningRuleSetAdmin(AuditedAdmin):
             effective_from__gt=OuterRef("effective_from"),
             effective_from__lte=timezone.localdate(),
         )
-        return super().get_queryset(request).annotate(rule_total=Count("rules"), is_superseded=Exists(newer))
+        rule_sets = super().get_queryset(request).annotate(rule_total=Count("rules"), is_superseded=Exists(newer))
+        return cast("QuerySet[EarningRuleSet]", rule_sets)
 
     @admin.display(description=_("version"), ordering="number")
     def version(self, rule_set: EarningRuleSet) -> str:
@@ -119,7 +120,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
     @admin.display(description=_("state"))
     def now(self, rule_set: EarningRuleSet) -> str:
         """The state in a word."""
-        return self.state(rule_set)[1]
+        return cast("str", self.state(rule_set)[1])
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A note of a line or two."""
@@ -151,7 +152,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
         """Never: a draft is discarded, a version to come withdrawn."""
         return False
 
-    def save_model(self, request: HttpRequest, obj: EarningRuleSet, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Begin a draft, or give it another name."""
         now = timezone.now()
         if change:
@@ -194,7 +195,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
         rule_set = EarningRuleSet.objects.filter(pk=object_id).first() if object_id else None
         if rule_set is None:
             return ""
-        return self.state(rule_set)[0]
+        return cast("str", self.state(rule_set)[0])
 
     def has_draft_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
         """Whoever may change rules may draft from any version."""
@@ -410,7 +411,8 @@ class EarningRuleForm(forms.ModelForm[EarningRule]):
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        if self.instance.rule_set_id is None or self.instance.value is None:
+        value: Any = self.instance.value
+        if not self.instance.rule_set_id or value is None:
             return
         others = EarningRule.objects.filter(rule_set=self.instance.rule_set_id).exclude(pk=self.instance.pk)
         for problem in check_rule(self.instance, others):
@@ -490,11 +492,11 @@ class EarningRuleAdmin(AuditedAdmin):
         is_open = obj is None or cast("EarningRule", obj).rule_set.is_draft
         return is_open and super().has_delete_permission(request, obj)
 
-    def save_model(self, request: HttpRequest, obj: EarningRule, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Store it by the service, which checks it again under the lock and audits it."""
         save_rule(actor=actor_of(request), now=timezone.now(), rule=obj)
 
-    def delete_model(self, request: HttpRequest, obj: EarningRule) -> None:
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         """Take it out of the draft."""
         delete_rule(actor=actor_of(request), now=timezone.now(), rule_id=obj.pk)
 
@@ -507,13 +509,13 @@ class EarningRuleAdmin(AuditedAdmin):
     ) -> HttpResponse:
         """Back to the draft, unless another rule follows."""
         if "_addanother" in request.POST or "_continue" in request.POST:
-            return super().response_add(request, obj, post_url_continue)
+            return cast("HttpResponse", super().response_add(request, obj, post_url_continue))
         return self._back_to_draft(request, cast("EarningRule", obj))
 
     def response_change(self, request: HttpRequest, obj: models.Model) -> HttpResponse:
         """Back to the draft, unless editing goes on."""
         if "_addanother" in request.POST or "_continue" in request.POST:
-            return super().response_change(request, obj)
+            return cast("HttpResponse", super().response_change(request, obj))
         return self._back_to_draft(request, cast("EarningRule", obj))
 
     def _back_to_draft(self, request: HttpRequest, rule: EarningRule) -> HttpResponse:

@@ -116,10 +116,22 @@ def points_of_stays(*, membership: Membership, stays: Sequence[Stay]) -> list[St
 
 def _sentence_of_stay(postings: Sequence[Posting]) -> str:
     """Why the stay brought what it brought; its entries may be several where another funds a part."""
-    newest = _newest_of_shares(postings)
-    if len(newest) <= 1:
-        return sentence_of(newest[0]) if newest else ""
-    return explain_stay([(posting.explanation or {}, posting.points) for posting in newest])
+    entries = [
+        (posting.explanation or {}, _points_of_step(posting, postings)) for posting in _newest_of_shares(postings)
+    ]
+    if len(entries) > 1:
+        return explain_stay(entries)
+    if not entries or "stay" not in entries[0][0]:
+        return sentence_of(postings[-1]) if entries else ""
+    return explain(entries[0][0], points=entries[0][1])
+
+
+def _points_of_step(newest: Posting, postings: Sequence[Posting]) -> int:
+    """The points of one correction, which may take back several earnings of the stay."""
+    step = newest.explanation or {}
+    if newest.kind != Posting.Kind.CLAWBACK:
+        return newest.points
+    return sum(posting.points for posting in postings if posting.kind == newest.kind and posting.explanation == step)
 
 
 def _newest_of_shares(postings: Sequence[Posting]) -> list[Posting]:

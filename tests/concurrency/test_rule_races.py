@@ -107,6 +107,7 @@ def test_one_event_sent_ten_times_at_once_counts_once(programme):
         ),
     )
 
+    assert failures(outcomes) == []
     assert sorted(outcomes, key=len) == [{}] * 9 + [{member.pk: 500}]
     assert Account.objects.get().available == RuleUse.objects.get().used == 500
 

@@ -210,7 +210,7 @@ def test_a_stay_awarded_before_there_were_versions_is_corrected_at_the_rate_of_e
     correct(stay, line("2", "-30.00"))
     assert available(member) == 70
     # Lines that came later look for a rule of the version in force on the stay's date.
-    correct(stay, line("3", "10.00"))
+    correct(stay, line("3", "10.00", business_date=ARRIVAL - dt.timedelta(1)))
     assert available(member) == 70 + 30
     correct(stay, line("4", "-80.00"))
 

@@ -52,6 +52,7 @@ def make_flat_rules(apps):
     return rules
 
 
+@pytest.mark.slow
 def test_boundaries_become_versions_and_the_closest_the_first_of_a_group(old_apps):
     flat = make_flat_rules(old_apps)
     kept = set(flat.values_list("pk", flat=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
 
@@ -38,7 +38,8 @@ class Rule(Protocol):
     categories: list[str]
     currency: str
     result: str
-    value: Decimal
+    # None where a form has no number.
+    value: Decimal | Any
     is_base: bool
     stacking: str
     group: str
