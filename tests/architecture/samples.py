@@ -117,12 +117,13 @@ def make_member(samples: SimpleNamespace):
         property_id=place.pk,
     )
     TierChange.objects.create(membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW)
+    later = NOW + dt.timedelta(minutes=number)
     friend = enrol_member(
-        actor=actor, now=NOW, programme=samples.programme, guest_id=make_guest(f"周明{number}").pk, place=place
+        actor=actor, now=later, programme=samples.programme, guest_id=make_guest(f"周明{number}").pk, place=place
     )
     referral = enter_referral(
         actor=actor,
-        now=NOW,
+        now=later,
         programme=samples.programme,
         guest_id=friend.guest_id,
         code=membership.referral_code.code,
