@@ -93,7 +93,7 @@ def test_a_manager_looks_what_a_run_would_do_and_starts_it(
 
     assert Account.objects.get(pk=lapsed).available == 0
     shown = client.get(page(run)).content.decode()
-    assert "hx-trigger" not in shown
+    assert "every 3s" not in shown
     assert "100%" in shown
     assert "1,234" in shown
     assert client.get(reverse(LIST)).status_code == 200
