@@ -285,17 +285,29 @@ def test_what_one_statement_leaves_out_the_next_cannot_bring(account):
 
 
 def test_two_postings_of_an_account_in_one_statement_are_refused(account):
-    # Each continues the one before, yet the account would look at the last one only.
+    # Five points in and out again: both postings, the lot, its moves and the account add up, yet only the last
+    # posting would be looked at.
     statement, params = forged(account)
-    second = f"""
-        , first AS (INSERT INTO loyalty_posting (id, account_id, {POSTING_COLUMNS})
-        SELECT p.id + 1000000, p.account_id, p.seq + 1, 'adjust', -5, p.available_after - 5, p.pending_after, p.held_after,
-            p.debt_after, NULL, 0, NULL, '', '', '', '', '', '', '', NULL, %(now)s, %(day)s, NULL, NULL, '', p.hash,
-            loyalty_posting_hash(p.hash, p.id + 1000000, p.account_id, p.seq + 1, 'adjust', -5, p.available_after - 5,
-                p.pending_after, p.held_after, p.debt_after, NULL, 0, NULL, '', '', '', '', '', '', '', NULL, %(now)s, %(day)s,
-                NULL, NULL, '') FROM p)
-        INSERT INTO loyalty_posting ("""
-    refused(second.join(statement.rsplit("INSERT INTO loyalty_posting (", 1)), params)
+    spent = """p.id + 1000000, p.account_id, p.seq + 1, 'adjust', -5, p.available_after - 5, p.pending_after, p.held_after,
+        p.debt_after, NULL, 0, NULL, '', '', '', '', '', '', '', NULL, %(now)s, %(day)s, NULL, NULL, ''"""
+    spent_hash = f"loyalty_posting_hash(p.hash, {spent})"
+    second_move = "SELECT p.id + 1000000, p.lot_id, p.account_id, 0, -5 FROM p"
+    for whole, changed in (
+        (
+            "SET available = p.available_after, last_seq = p.seq, head_hash = p.hash",
+            f"SET available = p.available_after - 5, last_seq = p.seq + 1, head_hash = {spent_hash}",
+        ),
+        ("p.points, p.points, 'open'", "p.points, 0, 'spent'"),
+        ("p.account_id, 0, p.points FROM p WHERE True", f"p.account_id, 0, p.points FROM p UNION ALL {second_move}"),
+        (
+            "INSERT INTO loyalty_posting (",
+            f""", later AS (INSERT INTO loyalty_posting (id, account_id, {POSTING_COLUMNS})
+            SELECT {spent}, p.hash, {spent_hash} FROM p) INSERT INTO loyalty_posting (""",
+        ),
+    ):
+        assert statement.count(whole) == 1
+        statement = statement.replace(whole, changed)
+    refused(statement, params)
 
 
 def test_a_hash_that_does_not_follow_is_refused(account):
