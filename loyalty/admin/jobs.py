@@ -46,6 +46,10 @@ FIGURES = {
     "held_back": gettext_lazy("held back: not notified"),
     "notices": gettext_lazy("notices written"),
     "withdrawn": gettext_lazy("notices withdrawn"),
+    "challenges": gettext_lazy("challenges decided"),
+    "carried": gettext_lazy("members with an excess carried over"),
+    "raised": gettext_lazy("moved up or renewed"),
+    "warned": gettext_lazy("warned before a downgrade"),
 }
 CODES = {"not_notified": gettext_lazy("not notified")}
 STATE_LABELS = {

@@ -58,11 +58,10 @@ class Toy(Job):
 
 
 @pytest.fixture
-def toy():
+def toy(monkeypatch):
     job = Toy()
-    jobs.register_job(job)
-    yield job
-    contract._jobs.pop(TOY)
+    monkeypatch.setitem(contract._jobs, TOY, job)
+    return job
 
 
 @pytest.fixture
@@ -394,7 +393,8 @@ def test_the_database_knows_one_run_of_a_date_and_one_at_work(programme):
         create(3, state=State.RUNNING, started_at=NOW)
 
 
-def test_a_job_nobody_registered_is_no_job(programme):
+def test_a_job_nobody_registered_is_no_job(programme, monkeypatch):
+    monkeypatch.delitem(contract._jobs, TOY)
     with pytest.raises(LookupError, match="grant_birthdays"):
         start(programme)
 

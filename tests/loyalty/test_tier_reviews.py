@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from hotels.models import AuditEntry, Role
 from loyalty.models import (
+    JobRun,
     Membership,
     QualificationEntry,
     TierChange,
@@ -18,6 +19,7 @@ from loyalty.models import (
     TierReviewRow,
     TierWarning,
 )
+from loyalty.services.jobs import start_scheduled_runs, work_run
 from loyalty.services.memberships import enrol_member
 from loyalty.services.tier_grants import grant_tier, protect_member
 from loyalty.services.tier_reviews import (
@@ -266,6 +268,18 @@ def test_a_night_moves_up_and_renews_and_never_down(programme):
     assert (tier_of(rises), tier_of(renews), tier_of(falls)) == ("silver", "gold", "gold")
     assert Membership.objects.get(pk=renews.pk).tier_until_date == dt.date(2027, 6, 14)
     assert review_by_night(now=NOW, programme=programme).raised == 0
+
+
+def test_the_night_is_a_run_with_its_figures_once_a_date(programme):
+    rises = member(programme, "base", until=None, amount=6000)
+
+    (run_id,) = start_scheduled_runs(now=NOW, job="review_tiers")
+    work_run(run_id=run_id, now=NOW)
+
+    run = JobRun.objects.get(pk=run_id)
+    assert (run.state, run.figures["raised"], run.run_date) == ("done", 1, TODAY)
+    assert tier_of(rises) == "silver"
+    assert start_scheduled_runs(now=NOW, job="review_tiers") == []
 
 
 @time_machine.travel(NOW, tick=False)

@@ -35,12 +35,14 @@ from loyalty.services.jobs.runs import (
     start_scheduled_runs,
     waiting_runs,
 )
+from loyalty.services.jobs.tiers import ReviewTiers
 from loyalty.services.jobs.working import JobReport, run_job, work_run
 
 register_job(ReleasePoints())
 register_job(ExpirePoints())
 register_job(NotifyExpiry())
 register_job(GrantBirthdays())
+register_job(ReviewTiers())
 
 __all__ = [
     "BATCH_SIZE",
@@ -54,6 +56,7 @@ __all__ = [
     "JobReport",
     "NotifyExpiry",
     "ReleasePoints",
+    "ReviewTiers",
     "RowError",
     "RunContext",
     "RunDateAhead",
