@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from import_export import fields
 from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
@@ -16,22 +17,12 @@ from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 from hotels.admin.base import AuditedAdmin, ExportAdminMixin, GrowingMixin, ReadOnlyAdmin
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.models import Membership, Referral, ReferralPolicy, SharePolicy, SocialShare
-from loyalty.models.referral import any_stay
 from loyalty.services.rules import RuleChangeRefused, check_start, last_begun_date
-from members.rules.conditions import InvalidCondition, parse
+from members.forms import ConditionField
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A policy begins in the future once there are members; its condition is one that can be asked of stays."""
-
-    def clean_condition(self) -> dict[str, Any]:
-        """Refuse what is no condition, with the reason."""
-        tree = self.cleaned_data["condition"] or any_stay()
-        try:
-            parse(tree, "stay")
-        except InvalidCondition as error:
-            raise ValidationError([str(message) for _path, _code, message in error.errors]) from error
-        return cast("dict[str, Any]", tree)
+    """A policy begins in the future once there are members."""
 
     def clean(self) -> dict[str, Any] | None:
         """Refuse a first day that has begun."""
@@ -44,6 +35,12 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         except RuleChangeRefused as refused:
             self.add_error("effective_from", ValidationError(str(refused.message), code=refused.code))
         return cleaned
+
+
+class ReferralPolicyForm(PolicyForm):
+    """What the friend's first stay has to be is built like every other condition."""
+
+    condition = ConditionField(target="stay", required=False, label=capfirst(_("condition of the stay")))
 
 
 class PolicyAdmin(AuditedAdmin):
@@ -72,6 +69,7 @@ class PolicyAdmin(AuditedAdmin):
 class ReferralPolicyAdmin(PolicyAdmin):
     """What a referral takes."""
 
+    form = ReferralPolicyForm
     list_display = [
         "effective_from",
         "programme",
