@@ -234,13 +234,14 @@ def move_reservation(
         status_date: Since when, local to the property.
 
     Returns:
-        What `restore_reservation` needs to take it back; None if the reservation stood there already.
+        What `restore_reservation` needs to take it back; None if the reservation stood there already, or
+        was a no-show: what is charged for one makes nobody come.
 
     Raises:
         IllegalTransition: It cannot come there from its status.
     """
     reservation = _locked(reservation_id)
-    if reservation.status == status:
+    if reservation.status in {status, Status.NO_SHOW}:
         return None
     if status not in TRANSITIONS[reservation.status]:
         raise IllegalTransition(reservation.pk)

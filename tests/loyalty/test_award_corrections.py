@@ -304,7 +304,7 @@ def test_facts_of_the_stay_are_asked_once_for_many_stays(programme, member, plac
             line_reference="1", business_date=ARRIVAL, category="room", net_amount=100, currency="CNY"
         )
 
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(33):
         settle_stays(actor=None, now=NOW, stay_ids=[stay.pk for stay in stays])
 
     assert available(member) == 20 * 200

@@ -53,6 +53,9 @@ def form_of(benefit, **changes):
         "property": benefit.property_id or "",
         "effective_from": benefit.effective_from,
         "effective_until": benefit.effective_until or "",
+        "kind": benefit.kind,
+        "period": benefit.period,
+        "quantity": benefit.quantity or "",
         **changes,
     }
 
@@ -158,7 +161,7 @@ def test_a_new_benefit_of_a_programme_with_members_begins_in_the_future(manager_
 
 @time_machine.travel(NOW, tick=False)
 def test_the_page_lets_a_benefit_begin_on_a_date(manager_client, benefit):
-    values = {"effective_from": "2026-07-01", "name": "行政酒廊", "name_en": ""}
+    values = {"effective_from": "2026-07-01", "name": "行政酒廊", "name_en": "", "kind": "lounge", "period": "shown"}
 
     applied = manager_client.post(url_of(benefit, "change_from"), {**values, "_apply": ""})
 
@@ -169,7 +172,8 @@ def test_the_page_lets_a_benefit_begin_on_a_date(manager_client, benefit):
 @time_machine.travel(NOW, tick=False)
 def test_the_page_refuses_a_day_that_has_begun(manager_client, benefit):
     answer = manager_client.post(
-        url_of(benefit, "change_from"), {"effective_from": "2026-06-15", "name": "行政酒廊", "_apply": ""}
+        url_of(benefit, "change_from"),
+        {"effective_from": "2026-06-15", "name": "行政酒廊", "kind": "lounge", "period": "shown", "_apply": ""},
     )
 
     assert answer.status_code == 422

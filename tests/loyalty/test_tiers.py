@@ -75,7 +75,7 @@ def test_the_fifth_stay_moves_a_member_up_and_the_change_keeps_the_figures(membe
         "nights": 10,
         "stays": 5,
         "amount": "500.00",
-        "points": 0,
+        "points": 500,
         "criteria": TierCriteria.objects.get(tier=change.to_tier).pk,
     }
     assert Membership.objects.get(pk=membership.pk).tier_since_date == TODAY
