@@ -64,6 +64,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "tierbenefit", "verified"),
             ("loyalty", "earningruleset", "percent"),
             ("loyalty", "earningrule", "list_alt"),
+            ("loyalty", "backtest", "query_stats"),
             ("loyalty", "ruleuse", "data_usage"),
             ("loyalty", "reward", "card_giftcard"),
             ("loyalty", "vouchertype", "local_activity"),

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from loyalty.models import JobRun
-from loyalty.services import jobs
+from loyalty.services import backtests, jobs
 from loyalty.services import vouchers as voucher_services
 
 _HOUR = 3600
@@ -79,3 +79,9 @@ def expire_vouchers(*, programme_id: int | None = None) -> None:
     now = timezone.now()
     voucher_services.expire_vouchers(now=now, programme_id=programme_id)
     voucher_services.remind_vouchers(now=now, programme_id=programme_id)
+
+
+@shared_task(name="loyalty.run_back_test", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
+def run_back_test(*, back_test_id: int) -> None:
+    """Run one back-test; harmless if it is done, gone, or another worker is at it."""
+    backtests.run_back_test(now=timezone.now(), back_test_id=back_test_id)

@@ -27,9 +27,11 @@ FOLDER = ROOT / "var" / "bench-programme"
 
 def main() -> None:
     names = [m.name for m in pkgutil.iter_modules(bench.programme.__path__) if not m.name.startswith("_")]
-    parts = {name: importlib.import_module(f"bench.programme.{name}") for name in names}
+    modules = {name: importlib.import_module(f"bench.programme.{name}") for name in names}
+    # The others are run by themselves.
+    parts = {name: module for name, module in modules.items() if hasattr(module, "measure")}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(names)}; all by default")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     for part in parts.values():
         part.add_arguments(parser)
     options = parser.parse_args()
@@ -57,7 +59,7 @@ def main() -> None:
         result = {
             "machine": {"cores": os.cpu_count(), "platform": platform.platform()},
             "postgresql": postgresql,
-            "parts": {name: parts[name].measure(options, FOLDER) for name in options.parts or names},
+            "parts": {name: parts[name].measure(options, FOLDER) for name in options.parts or parts},
         }
         (FOLDER / "result.json").write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
         verified = subprocess.run(

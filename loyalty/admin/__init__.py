@@ -1,5 +1,16 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
+from loyalty.admin import backtests, earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
 
-__all__ = ["earning", "friends", "jobs", "ledger", "members", "programme", "tier_moves", "tiers", "vouchers"]
+__all__ = [
+    "backtests",
+    "earning",
+    "friends",
+    "jobs",
+    "ledger",
+    "members",
+    "programme",
+    "tier_moves",
+    "tiers",
+    "vouchers",
+]

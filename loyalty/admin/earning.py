@@ -20,8 +20,9 @@ from unfold.decorators import action, display
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from hotels.admin.base import AuditedAdmin, GrowingMixin, ReadOnlyAdmin
+from loyalty.admin.backtests import BackTestForm, back_test_page, start_back_test
 from loyalty.admin.dated import actor_of
-from loyalty.models import EarningRule, EarningRuleSet, RuleUse
+from loyalty.models import BackTest, EarningRule, EarningRuleSet, RuleUse
 from loyalty.selectors.rule_books import target_of
 from loyalty.selectors.rule_words import rule_in_words, rules_in_words
 from loyalty.services.rules import (
@@ -79,7 +80,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
     ordering = ["programme", "-number", "pk"]
     search_fields = ["name", "note"]
     compressed_fields = True
-    actions_detail = ["make_draft", "publish", "withdraw", "discard"]
+    actions_detail = ["make_draft", "back_test", "publish", "withdraw", "discard"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EarningRuleSet]:
         """With the number of rules, and whether a newer version is in force."""
@@ -201,6 +202,10 @@ class EarningRuleSetAdmin(AuditedAdmin):
         """Whoever may change rules may draft from any version."""
         return super().has_add_permission(request)
 
+    def has_read_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
+        """Whoever may see versions sees their back-tests."""
+        return bool(self.has_view_permission(request)) and object_id is not None
+
     def has_open_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
         """Of a draft, for those who may change rules."""
         return super().has_change_permission(request) and self._state_of(object_id) == "draft"
@@ -269,6 +274,26 @@ class EarningRuleSetAdmin(AuditedAdmin):
             "button": _("Create draft"),
         }
         return self._step(request, object_id, NewDraftForm, words, carry_out)
+
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Back-test"), url_path="back-test", permissions=["read"], icon="query_stats"
+    )
+    def back_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the version would have given: the newest back-test, or the start of one."""
+        rule_set = self.get_object(request, object_id)
+        if rule_set is None:
+            raise Http404
+        if request.method != "POST":
+            newest = BackTest.objects.filter(rule_set=rule_set).order_by("-pk").first()
+            if newest is not None:
+                return HttpResponseRedirect(_url(newest))
+            return back_test_page(self.admin_site, request, rule_set, None)
+        if not super().has_change_permission(request):
+            raise PermissionDenied
+        form = BackTestForm(request.POST)
+        if not form.is_valid():
+            return back_test_page(self.admin_site, request, rule_set, None, form)
+        return HttpResponseRedirect(start_back_test(request, rule_set, form.cleaned_data["months"]))
 
     @action(  # type: ignore[untyped-decorator]
         description=_("Publish from a date"), url_path="publish", permissions=["open"], icon="event_available"

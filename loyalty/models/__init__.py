@@ -1,5 +1,6 @@
 """Tables of the programme and the ledger, one noun a module."""
 
+from loyalty.models.backtest import BackTest
 from loyalty.models.earning import EarningRule, EarningRuleSet, RuleUse
 from loyalty.models.expiry import ExpiryNotice
 from loyalty.models.jobs import JobError, JobRun
@@ -26,6 +27,7 @@ from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, Vouch
 
 __all__ = [
     "Account",
+    "BackTest",
     "ChallengeEntry",
     "EarningRule",
     "EarningRuleSet",

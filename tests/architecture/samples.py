@@ -31,6 +31,7 @@ from loyalty.models import (
     VoucherBatch,
     VoucherBlackout,
 )
+from loyalty.services.backtests import request_back_test
 from loyalty.services.entitlements import use_entitlement
 from loyalty.services.ledger import RequestKey, adjust_points, place_hold
 from loyalty.services.memberships import enrol_member
@@ -250,6 +251,7 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     JobError.objects.create(run=run, subject_id=number, code="not_notified", outcome="held_back", at=NOW)
     draft = create_draft(actor=None, now=NOW, programme=samples.programme)
     save_rule(actor=None, now=NOW, rule=base_rule(code=f"rule-{number}", rule_set=draft))
+    request_back_test(actor=samples.manager, now=NOW, rule_set_id=draft.pk)
     RuleUse.objects.create(programme=samples.programme, rule_code=f"rule-{number}", scope="points", used=1, cap=2)
     AuthToken.objects.create(user=user)
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})

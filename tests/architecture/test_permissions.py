@@ -168,6 +168,7 @@ ADMIN = {
         Role.GROUP_MANAGER: "vac",
         Role.AUDITOR: "v",
     },
+    "loyalty.BackTest": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.RuleUse": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.EarningRule": {
         Role.MARKETER: "v",
