@@ -22,6 +22,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidge
 from hotels.admin.base import AuditedAdmin, GrowingMixin, ReadOnlyAdmin
 from loyalty.admin.dated import actor_of
 from loyalty.models import EarningRule, EarningRuleSet, RuleUse
+from loyalty.selectors.findings import findings_of_rules
 from loyalty.selectors.rule_books import target_of
 from loyalty.selectors.rule_words import rule_in_words, rules_in_words
 from loyalty.services.rules import (
@@ -178,6 +179,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
         more = dict(extra_context or {})
         rule_set = self.get_object(request, object_id) if object_id else None
         if rule_set is not None:
+            more["findings"] = findings_of_rules(rule_set, today=timezone.localdate())
             rules = rule_set.rules.select_related("funded_by").order_by("-priority", "code", "pk")
             may_edit = rule_set.is_draft and super().has_change_permission(request)
             more["rule_rows"] = [
@@ -274,7 +276,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
         description=_("Publish from a date"), url_path="publish", permissions=["open"], icon="event_available"
     )
     def publish(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Let a draft begin."""
+        """Let a draft begin, once what should be read once more has been shown."""
 
         def carry_out(rule_set: EarningRuleSet, values: dict[str, Any]) -> tuple[str, str]:
             published = publish_rule_set(
@@ -288,7 +290,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
                 "date": published.effective_from,
             }
 
-        words = {
+        words: dict[str, Any] = {
             "title": _("Publish from a date"),
             "lead": _(
                 "Stays and events from this date on are judged by this version, those before it by the version of"
@@ -296,6 +298,9 @@ class EarningRuleSetAdmin(AuditedAdmin):
             ),
             "button": _("Publish"),
         }
+        draft = self.get_object(request, object_id)
+        if draft is not None:
+            words["findings"] = findings_of_rules(draft, today=timezone.localdate())
         return self._step(request, object_id, PublishForm, words, carry_out)
 
     @action(  # type: ignore[untyped-decorator]
