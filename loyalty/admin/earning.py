@@ -21,6 +21,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidge
 
 from hotels.admin.base import AuditedAdmin, GrowingMixin, ReadOnlyAdmin
 from loyalty.admin.dated import actor_of
+from loyalty.admin.simulate import simulate_page
 from loyalty.models import EarningRule, EarningRuleSet, RuleUse
 from loyalty.selectors.findings import findings_of_rules
 from loyalty.selectors.rule_books import target_of
@@ -80,7 +81,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
     ordering = ["programme", "-number", "pk"]
     search_fields = ["name", "note"]
     compressed_fields = True
-    actions_detail = ["make_draft", "publish", "withdraw", "discard"]
+    actions_detail = ["simulate", "make_draft", "publish", "withdraw", "discard"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EarningRuleSet]:
         """With the number of rules, and whether a newer version is in force."""
@@ -207,6 +208,10 @@ class EarningRuleSetAdmin(AuditedAdmin):
         """Of a draft, for those who may change rules."""
         return super().has_change_permission(request) and self._state_of(object_id) == "draft"
 
+    def has_look_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
+        """Of any version, for those who may see rules."""
+        return super().has_view_permission(request)
+
     def has_future_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
         """Of a version to come, for those who may change rules."""
         return super().has_change_permission(request) and self._state_of(object_id) == "future"
@@ -246,6 +251,17 @@ class EarningRuleSetAdmin(AuditedAdmin):
         }
         status = 422 if form.errors else 200
         return TemplateResponse(request, "admin/loyalty/rule_set_step.html", context, status=status)
+
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Try a stay"), url_path="simulate", permissions=["look"], icon="science"
+    )
+    def simulate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What each rule would do with a stay."""
+        rule_set = self.get_object(request, object_id)
+        if rule_set is None:
+            raise Http404
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        return simulate_page(request, cast("EarningRuleSet", rule_set), context)
 
     @action(  # type: ignore[untyped-decorator]
         description=_("Create draft"), url_path="draft", permissions=["draft"], icon="content_copy"
