@@ -22,7 +22,9 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminCheckboxSelectMultipleWidge
 from hotels.admin.base import AuditedAdmin, GrowingMixin, ReadOnlyAdmin
 from loyalty.admin.backtests import BackTestForm, back_test_page, start_back_test
 from loyalty.admin.dated import actor_of
+from loyalty.admin.simulate import simulate_page
 from loyalty.models import BackTest, EarningRule, EarningRuleSet, RuleUse
+from loyalty.selectors.findings import findings_of_rules
 from loyalty.selectors.rule_books import target_of
 from loyalty.selectors.rule_words import rule_in_words, rules_in_words
 from loyalty.services.rules import (
@@ -80,7 +82,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
     ordering = ["programme", "-number", "pk"]
     search_fields = ["name", "note"]
     compressed_fields = True
-    actions_detail = ["make_draft", "back_test", "publish", "withdraw", "discard"]
+    actions_detail = ["simulate", "make_draft", "back_test", "publish", "withdraw", "discard"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EarningRuleSet]:
         """With the number of rules, and whether a newer version is in force."""
@@ -179,6 +181,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
         more = dict(extra_context or {})
         rule_set = self.get_object(request, object_id) if object_id else None
         if rule_set is not None:
+            more["findings"] = findings_of_rules(rule_set, today=timezone.localdate())
             rules = rule_set.rules.select_related("funded_by").order_by("-priority", "code", "pk")
             may_edit = rule_set.is_draft and super().has_change_permission(request)
             more["rule_rows"] = [
@@ -209,6 +212,10 @@ class EarningRuleSetAdmin(AuditedAdmin):
     def has_open_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
         """Of a draft, for those who may change rules."""
         return super().has_change_permission(request) and self._state_of(object_id) == "draft"
+
+    def has_look_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
+        """Of any version, for those who may see rules."""
+        return super().has_view_permission(request)
 
     def has_future_permission(self, request: HttpRequest, object_id: str | int | None = None) -> bool:
         """Of a version to come, for those who may change rules."""
@@ -249,6 +256,17 @@ class EarningRuleSetAdmin(AuditedAdmin):
         }
         status = 422 if form.errors else 200
         return TemplateResponse(request, "admin/loyalty/rule_set_step.html", context, status=status)
+
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Try a stay"), url_path="simulate", permissions=["look"], icon="science"
+    )
+    def simulate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What each rule would do with a stay."""
+        rule_set = self.get_object(request, object_id)
+        if rule_set is None:
+            raise Http404
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        return simulate_page(request, cast("EarningRuleSet", rule_set), context)
 
     @action(  # type: ignore[untyped-decorator]
         description=_("Create draft"), url_path="draft", permissions=["draft"], icon="content_copy"
@@ -299,7 +317,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
         description=_("Publish from a date"), url_path="publish", permissions=["open"], icon="event_available"
     )
     def publish(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Let a draft begin."""
+        """Let a draft begin, once what should be read once more has been shown."""
 
         def carry_out(rule_set: EarningRuleSet, values: dict[str, Any]) -> tuple[str, str]:
             published = publish_rule_set(
@@ -313,7 +331,7 @@ class EarningRuleSetAdmin(AuditedAdmin):
                 "date": published.effective_from,
             }
 
-        words = {
+        words: dict[str, Any] = {
             "title": _("Publish from a date"),
             "lead": _(
                 "Stays and events from this date on are judged by this version, those before it by the version of"
@@ -321,6 +339,9 @@ class EarningRuleSetAdmin(AuditedAdmin):
             ),
             "button": _("Publish"),
         }
+        draft = self.get_object(request, object_id)
+        if draft is not None:
+            words["findings"] = findings_of_rules(draft, today=timezone.localdate())
         return self._step(request, object_id, PublishForm, words, carry_out)
 
     @action(  # type: ignore[untyped-decorator]

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -17,6 +18,7 @@ from loyalty.admin.dated import DatedFormSet, change_from_link, in_words
 from loyalty.admin.tiers import TierBenefitForm, TierCriteriaForm
 from loyalty.models import Programme, Reward, Tier, TierBenefit, TierCriteria
 from loyalty.rules.qualification import TARGET
+from loyalty.selectors.findings import findings_of_tiers
 
 
 class ProgrammeForm(forms.ModelForm[Programme]):
@@ -160,6 +162,21 @@ class TierAdmin(AuditedAdmin):
     search_fields = ["code", "name", "name_en"]
     compressed_fields = True
     inlines = [TierCriteriaInline, TierBenefitInline]
+    change_form_outer_before_template = "admin/loyalty/findings.html"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """With gaps and overlaps between the thresholds of the programme's tiers."""
+        more = dict(extra_context or {})
+        tier = self.get_object(request, object_id) if object_id else None
+        if tier is not None:
+            more["findings"] = findings_of_tiers(tier.programme, today=tier.programme.local_date(timezone.now()))
+        return super().changeform_view(request, object_id, form_url, more)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         """Programme, code and rank of a tier stay: history and other systems refer to them."""

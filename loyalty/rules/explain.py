@@ -80,6 +80,18 @@ def explain_stay(entries: Sequence[tuple[Facts, int]]) -> str:
     return explain(facts, kind=facts["kind"], points=sum(points for _entry, points in entries))
 
 
+def explain_part(part: Facts, facts: Facts) -> str:
+    """Say how one rule came to its points.
+
+    Args:
+        part: One of the parts of an award.
+        facts: `currency`, `programme_currency` and `tier`, as in an explanation.
+    """
+    if part["result"] == "rate" and "capped" not in part:
+        return _sum([part], part["points"], facts)
+    return _clause(part, facts)
+
+
 def spoken_reason(reason: str) -> str:
     """A reason as it was written, or in the active language where the desk gave it by itself."""
     return _(UNDONE_AT_DESK) if reason == UNDONE_AT_DESK else reason
