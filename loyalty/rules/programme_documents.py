@@ -313,6 +313,10 @@ def _tiers(reader: _Reader, rows: Sequence[object]) -> list[TierDocument]:
             # A tier without conditions is one that is only granted or bought.
             conditions = reader.tree(values["conditions"], f"{path}.conditions", TARGET)
         benefits = reader.each(values.get("benefits", []), f"{path}.benefits", BENEFIT, ("name",))
+        for number, benefit in enumerate(benefits):
+            if benefit.get("period") in {"stay", "year"} and benefit.get("quantity") is None:
+                message = _("Say how often for each stay or year, and only there.")
+                reader.problems.append((f"{path}.benefits[{number}].quantity", "missing", message))
         plain = {name: value for name, value in values.items() if name not in {"conditions", "benefits"}}
         read.append(TierDocument(path, plain, conditions, benefits))
     return read

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db.models import Sum
 
-from hotels.models import AuditEntry
+from hotels.models import AuditEntry, Role
 from loyalty.models import (
     Account,
     EarningRule,
@@ -30,8 +30,8 @@ from loyalty.selectors.standing import Span, figures_between
 from loyalty.services import jobs
 from loyalty.services.memberships import enrol_member
 from loyalty.services.programmes import ProgrammeDiffers, load_programme
-from loyalty.services.tier_credits import add_qualification
-from loyalty.services.tiers import review_tiers
+from loyalty.services.tier_credits import add_qualification, carry_over_excess
+from loyalty.services.tier_reviews import apply_review, approve_review, build_review
 from members.services.stays import FolioLineInput, StayInput, post_stay, post_stays
 from tests.factories import NOW, make_brand, make_guest, make_property, make_staff
 
@@ -230,7 +230,7 @@ def with_change(name, *path, value):
         (["tiers", 1, "rank"], 2, "tiers[2].rank"),
         (["tiers", 0, "rank"], 9, "tiers"),
         (["tiers", 0, "conditions"], {"all": []}, "tiers[0].conditions"),
-        (["tiers", 1, "benefits"], [{"name": "早餐", "period": "stay"}], "tiers[1].benefits[0]"),
+        (["tiers", 1, "benefits"], [{"name": "早餐", "period": "stay"}], "tiers[1].benefits[0].quantity"),
         (["tier_policy", "window"], "decade", "tier_policy.window"),
         (["tier_policy", "carry_over"], ["smiles"], "tier_policy.carry_over[0]"),
         (["tier_policy", "carry_over_tier"], "tin", "tier_policy.carry_over_tier"),
@@ -332,9 +332,12 @@ def test_hyatt_third_parties_bring_nothing_and_free_nights_count():
 
 def test_hyatt_meetings_and_base_points_are_other_ways_and_a_million_is_for_life():
     member = Member("hyatt")
-    clerk = make_staff()
     add_qualification(
-        actor=clerk, now=NOW, membership_id=member.membership.pk, on_date=TODAY, reason="meetings", meetings=3
+        actor=make_staff(),
+        now=NOW,
+        membership_id=member.membership.pk,
+        figures=Figures(meetings=3),
+        reason="三场会议",
     )
     assert member.tier == "discoverist"
 
@@ -361,7 +364,10 @@ def test_s08_ihg_points_lapse_when_the_elite_tier_does():
     expire(dt.date(2025, 12, 31))
     assert member.points() == 10_000
 
-    review_tiers(now=dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC), programme=member.programme)
+    manager, now = make_staff(Role.GROUP_MANAGER), dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
+    review = build_review(actor=manager, now=now, programme=member.programme)
+    approve_review(actor=manager, now=now, review_id=review.pk)
+    apply_review(actor=manager, now=now, review_id=review.pk)
     assert member.tier == "club"
     expire(dt.date(2026, 1, 3))
 
@@ -378,11 +384,25 @@ def test_ihg_diamond_doubles_and_only_base_points_qualify():
     assert member.figures().points == 121_000
 
 
+def test_ihg_nights_above_gold_roll_over_and_those_above_silver_do_not():
+    gold, silver = Member("ihg"), Member("ihg")
+    for member, nights in ((gold, 25), (silver, 15)):
+        member.stay("100", nights=nights, departure=dt.date(2025, 12, 1), now=NOW - 190 * DAY)
+    assert (gold.tier, silver.tier) == ("gold", "silver")
+
+    carry_over_excess(now=NOW, programme=gold.programme)
+
+    year = (dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+    assert (gold.figures(*year).nights, silver.figures(*year).nights) == (5, 0)
+
+
 def test_s09_accor_counts_a_night_of_a_booking_once():
     """One booking, 3 rooms, 2 nights: 2 status nights."""
     member = Member("accor_all")
     rooms = [
         StayInput(
+            place_id=member.place("YQ").pk,
+            source_system="pms",
             source_reference=f"R{room}",
             guest_id=member.membership.guest_id,
             arrival_date=TODAY - 2 * DAY,
@@ -394,7 +414,7 @@ def test_s09_accor_counts_a_night_of_a_booking_once():
         )
         for room in range(3)
     ]
-    post_stays(actor=None, now=NOW, place=member.place("YQ"), source_system="pms", stays=rooms)
+    post_stays(actor=None, now=NOW, rows=rooms)
 
     assert member.figures().nights == 2
     assert member.points() == 750
