@@ -32,7 +32,7 @@ class InvalidProgramme(Exception):
 
     def __init__(self, errors: Sequence[Problem]) -> None:
         self.errors = list(errors)
-        super().__init__("; ".join(f"{path}: {message}" for path, _code, message in self.errors))
+        super().__init__("\n".join(f"{path}: {message}" if path else message for path, _code, message in self.errors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,12 +277,14 @@ def parse_programme(document: object) -> ProgrammeDocument:
     parts = reader.fields(
         document, "", DOCUMENT, ("programme", "effective_from", "tier_policy", "tiers", "rule_set", "rules")
     )
-    programme = reader.fields(parts.get("programme", {}), "programme", PROGRAMME, ("code", "name", "currency"))
-    policy = reader.fields(parts.get("tier_policy", {}), "tier_policy", POLICY, ("window", "validity"))
-    rule_set = reader.fields(parts.get("rule_set", {}), "rule_set", RULE_SET, ("name",))
-    rules = reader.each(parts.get("rules", []), "rules", RULE, ("code", "name", "value"))
+    if reader.problems:
+        raise InvalidProgramme(reader.problems)
+    programme = reader.fields(parts["programme"], "programme", PROGRAMME, ("code", "name", "currency"))
+    policy = reader.fields(parts["tier_policy"], "tier_policy", POLICY, ("window", "validity"))
+    rule_set = reader.fields(parts["rule_set"], "rule_set", RULE_SET, ("name",))
+    rules = reader.each(parts["rules"], "rules", RULE, ("code", "name", "value"))
     reader.once(rules, "rules", "code")
-    tiers = _tiers(reader, parts.get("tiers", []))
+    tiers = _tiers(reader, parts["tiers"])
     codes = {tier.fields["code"] for tier in tiers if "code" in tier.fields}
     reader.tier_code(programme, "programme", "inactivity_exempt_tier", codes)
     reader.tier_code(policy, "tier_policy", "carry_over_tier", codes)

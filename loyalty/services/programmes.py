@@ -214,7 +214,7 @@ def _differences(programme: Programme, read: ProgrammeDocument) -> list[Problem]
     day = read.effective_from
     found = _unlike(programme, read.programme, "programme", skip={"code"})
     policy = TierPolicy.objects.filter(programme=programme, effective_from__lte=day).order_by("-effective_from").first()
-    found += _unlike(policy, read.policy, "tier_policy")
+    found += _unlike(policy, _policy_terms(read), "tier_policy")
     tiers = {tier.code: tier for tier in programme.tiers.all()}
     for told in read.tiers:
         tier = tiers.pop(told.fields["code"], None)
@@ -225,6 +225,17 @@ def _differences(programme: Programme, read: ProgrammeDocument) -> list[Problem]
         ("tiers", "differs", _("The programme has a tier “%(code)s”, too.") % {"code": code}) for code in sorted(tiers)
     ]
     return found
+
+
+def _policy_terms(read: ProgrammeDocument) -> dict[str, Any]:
+    """The policy with its tree in the one form in which it is stored."""
+    terms = dict(read.policy)
+    if "stay_conditions" in terms:
+        try:
+            terms["stay_conditions"] = tree_of(parse(terms["stay_conditions"], "stay"))
+        except InvalidCondition as error:
+            raise InvalidProgramme(condition_problems(error, "tier_policy.stay_conditions")) from error
+    return terms
 
 
 def _unlike_terms(tier: Tier, told: TierDocument, day: dt.date) -> list[Problem]:
@@ -271,7 +282,7 @@ def _version_of(programme: Programme, read: ProgrammeDocument) -> EarningRuleSet
     """The version that the document made: the one of its date, else the newest, where the rules are the same."""
     told = {values["code"]: _stated(values) for values in read.rules}
     versions = programme.earning_rule_sets.exclude(status=EarningRuleSet.Status.WITHDRAWN).order_by("-number")
-    candidates = [*versions.filter(effective_from=read.effective_from), *versions[:1]]
+    candidates: list[EarningRuleSet] = [*versions.filter(effective_from=read.effective_from), *versions[:1]]
     for version in candidates:
         if {rule.code: _facts(rule) for rule in version.rules.select_related("funded_by")} == told:
             return version

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db.models import Sum
+from django.utils.translation import override
 
 from hotels.models import AuditEntry, Role
 from loyalty.models import (
@@ -176,6 +177,26 @@ def test_other_rules_become_a_draft_once_and_history_stays():
     assert load(document_of("ihg")).rule_set == published
 
 
+def test_order_and_form_make_no_difference():
+    """Multiples before their base points, numbers as numbers: the same programme."""
+    document = document_of("hyatt")
+    document["tier_policy"]["stay_conditions"] = {"field": "stay.net_total", "op": "gte", "value": 100}
+    document["rules"][0]["condition"] = {"field": "stay.net_total", "op": "gte", "value": 100}
+    document["rules"][0]["value"] = Decimal("5.0")
+    document["rules"].reverse()
+    document["tiers"].reverse()
+
+    assert load(document).outcome == "created"
+    before = everything()
+    assert load(document).outcome == "unchanged"
+    document["rules"].reverse()
+    document["rules"][0]["value"] = 5
+    assert load(document).outcome == "unchanged"
+    assert everything() == before
+    document["tier_policy"]["stay_conditions"]["op"] = "near"
+    assert refused(document) == [("tier_policy.stay_conditions.op", "unknown_operator")]
+
+
 def test_what_else_differs_is_refused_at_its_place():
     load(document_of("ihg"))
     document = document_of("ihg")
@@ -254,9 +275,13 @@ def test_what_is_wrong_is_told_at_its_place_and_nothing_is_written(path, value, 
 
 def test_a_document_that_is_none_is_refused_by_the_command(tmp_path):
     file = tmp_path / "programme.json"
-    for text, message in (("{", "cannot be read"), ("[]", "An object"), ("{}", "programme: This is needed")):
+    for text, message in (
+        ("{", "cannot be read"),
+        ("[]", "^An object with named values is needed.$"),
+        ("{}", "programme: This is needed"),
+    ):
         file.write_text(text)
-        with pytest.raises(CommandError, match=message):
+        with override("en"), pytest.raises(CommandError, match=message):
             call_command("load_programme", str(file))
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("load_programme", str(tmp_path / "none.json"))

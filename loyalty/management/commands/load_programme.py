@@ -40,7 +40,7 @@ class Command(BaseCommand):
         try:
             loaded = load_programme(actor=None, now=timezone.now(), document=document, programme_code=options["code"])
         except InvalidProgramme as error:
-            raise CommandError("\n".join(f"{path}: {message}" for path, _code, message in error.errors)) from error
+            raise CommandError(str(error)) from error
         self.stdout.write(f"{loaded.programme.code}: {_told(loaded)}")
 
 
