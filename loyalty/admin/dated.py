@@ -127,10 +127,6 @@ class DatedAdmin(AuditedAdmin):
         """Call the service that makes the successor."""
         raise NotImplementedError
 
-    def preview(self, row: Any, values: dict[str, Any]) -> object | None:
-        """What the change would do, for the template; None if there is nothing to work out."""
-        return None
-
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Only what has not begun: what was in force is history."""
         allowed = super().has_delete_permission(request, obj)
@@ -160,7 +156,7 @@ class DatedAdmin(AuditedAdmin):
         description=_("Change from a date"), url_path="change-from", permissions=["change_from"], icon="event"
     )
     def change_from(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask what is to be given from when on, show what that means, and let it begin."""
+        """Ask what is to be given from when on, and let it begin."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
@@ -168,37 +164,28 @@ class DatedAdmin(AuditedAdmin):
             raise PermissionDenied
         initial = {name: getattr(row, name) for name in self.change_from_fields}
         form = self.get_change_from_form(request)(request.POST or None, initial=initial)
-        effect = None
         if request.method == "POST" and form.is_valid():
             values = form.cleaned_data
             try:
-                if "_preview" in request.POST:
-                    check_start(values["effective_from"], today=last_begun_date(programme_of(row), timezone.now()))
-                    effect = self.preview(row, values)
-                else:
-                    successor = self.apply(request, row, values)
+                successor = self.apply(request, row, values)
             except RuleChangeRefused as refused:
                 form.add_error(refused.field if refused.field in form.fields else None, str(refused.message))
             else:
-                if "_preview" not in request.POST:
-                    messages.success(
-                        request,
-                        _("“%(row)s” begins on %(date)s; until then everything stays as it is.")
-                        % {"row": successor, "date": values["effective_from"]},
-                    )
-                    opts = self.model._meta
-                    return HttpResponseRedirect(
-                        reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[successor.pk])
-                    )
+                messages.success(
+                    request,
+                    _("“%(row)s” begins on %(date)s; until then everything stays as it is.")
+                    % {"row": successor, "date": values["effective_from"]},
+                )
+                opts = self.model._meta
+                return HttpResponseRedirect(
+                    reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[successor.pk])
+                )
         context = {
             **self.admin_site.each_context(request),
             "title": _("Change from a date"),
             "opts": self.model._meta,
             "original": row,
             "form": form,
-            "effect": effect,
-            "previewed": "_preview" in request.POST and form.is_valid(),
-            "can_preview": type(self).preview is not DatedAdmin.preview,
         }
         status = 422 if form.errors else 200
         return TemplateResponse(request, "admin/loyalty/change_from.html", context, status=status)

@@ -259,7 +259,8 @@ class TierBenefit(BilingualName):
                 "loyalty_tierbenefit_kind_known",
             ),
             models.CheckConstraint(
-                condition=Q(period__in=["stay", "year"], quantity__gte=1)
+                # An empty quantity makes the first half unknown, and CHECK lets the unknown pass.
+                condition=Q(period__in=["stay", "year"], quantity__isnull=False, quantity__gte=1)
                 | Q(period__in=["shown", "unlimited"], quantity__isnull=True),
                 name="loyalty_tierbenefit_quantity_given",
                 violation_error_message=_("Say how often for each stay or year, and only there."),

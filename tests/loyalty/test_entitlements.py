@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from hotels.models import AuditEntry
 from loyalty.models import Entitlement, TierBenefit
@@ -97,6 +98,12 @@ def test_without_a_limit_every_use_is_noted(benefit, use):
         use(lounge, str(number), visit="")
 
     assert Entitlement.objects.get().used == 5
+
+
+@pytest.mark.parametrize(("period", "quantity"), [("stay", None), ("year", None), ("stay", 0), ("unlimited", 1)])
+def test_a_benefit_says_how_often_where_it_is_counted_and_only_there(benefit, period, quantity):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        benefit(period, quantity)
 
 
 @pytest.mark.parametrize(
