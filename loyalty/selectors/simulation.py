@@ -267,7 +267,7 @@ class _Judge:
             if not rule.currency and self.stay.bill.unit_value is None:
                 return _("There is no exchange rate for the day of departure.")
             return _("The stay has no charges or nights that it is for.")
-        takers = [other for code, other in self.matched.items() if code in self.parts and self._is_taker(other, rule)]
+        takers = [other for code, other in self.matched.items() if code in self.parts and self._takes(other, rule)]
         if not takers:
             return _("Other rules take what it is for.")
         names = _(", ").join(_("“%(rule)s”") % {"rule": self._name(other)} for other in takers)
@@ -275,8 +275,10 @@ class _Judge:
             return _("Taken by %(rules)s, of the same group.") % {"rules": names}
         return _("Stopped by %(rules)s.") % {"rules": names}
 
-    def _is_taker(self, other: RuleTerms, rule: RuleTerms) -> bool:
-        return bool(other.group and other.group == rule.group) or (other.stops and other.priority > rule.priority)
+    def _takes(self, other: RuleTerms, rule: RuleTerms) -> bool:
+        """Whether the other alone already leaves the rule nothing."""
+        parts = award_stay(self.stay.bill, [other, rule]).parts
+        return all(part["rule"] != rule.code for part in parts)
 
     def _name(self, rule: RuleTerms) -> str:
         return EarningRule(name=rule.name["zh"], name_en=rule.name["en"]).local_name
