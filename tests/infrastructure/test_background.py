@@ -14,7 +14,7 @@ from loyalty.services.ledger import earn_points, open_account
 from loyalty.tasks import expire_points
 from tests.factories import NOW, make_membership, make_programme
 
-MIGRATIONS = ("0001_periodic_tasks", "0002_daily_tasks", "0003_job_runs")
+MIGRATIONS = ("0001_periodic_tasks", "0002_daily_tasks", "0003_job_runs", "0004_birthday_grants")
 NAMES = {name for module in MIGRATIONS for name in importlib.import_module(f"config.migrations.{module}").TASKS}
 
 
@@ -27,7 +27,7 @@ def test_schedule_names_tasks_that_exist_and_jobs_that_are_registered():
     assert {task.task for name, task in scheduled.items() if name in NAMES} <= set(current_app.tasks)
     assert (
         {json.loads(task.kwargs)["job"] for task in scheduled.values() if task.task == "loyalty.start_job_runs"}
-        == {"notify_expiry"}
+        == {"notify_expiry", "grant_birthdays"}
         <= set(registered_jobs())
     )
 
