@@ -4,7 +4,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-# name: job
+# By the name of the periodic task, the job it starts.
 TASKS = {"Grant birthday points": "grant_birthdays"}
 
 
