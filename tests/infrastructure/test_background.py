@@ -14,7 +14,7 @@ from loyalty.services.ledger import earn_points, open_account
 from loyalty.tasks import expire_points
 from tests.factories import NOW, make_membership, make_programme
 
-MIGRATIONS = ("0001_periodic_tasks", "0002_daily_tasks", "0003_draft_tasks", "0004_job_runs")
+MIGRATIONS = ("0001_periodic_tasks", "0002_daily_tasks", "0003_draft_tasks", "0004_job_runs", "0005_birthday_grants")
 NAMES = {name for module in MIGRATIONS for name in importlib.import_module(f"config.migrations.{module}").TASKS}
 
 
