@@ -16,6 +16,7 @@ from hotels.models import Property
 from loyalty.models.membership import Membership
 from loyalty.models.reward import Reward
 from loyalty.models.voucher import Voucher
+from loyalty.rules.explain import spoken_reason
 
 if TYPE_CHECKING:
     from hotels.models import User
@@ -136,3 +137,8 @@ class RedemptionEvent(models.Model):
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+    @property
+    def spoken_reason(self) -> str:
+        """The reason or note, in the active language where the desk gave it by itself."""
+        return spoken_reason(self.reason)

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 
 from hotels.models import Property
-from loyalty.models import Membership, Programme
+from loyalty.models import Membership, Programme, RewardCategory
 from loyalty.rules.rewards import (
     Limit,
     Option,
@@ -106,6 +106,11 @@ class Offer:
     def can_be_taken(self) -> bool:
         """Whether the guest can take it now."""
         return self.refusal is None
+
+    @property
+    def category(self) -> str:
+        """The category in the language of the reader."""
+        return str(RewardCategory(self.terms.category).label)
 
     @property
     def cheapest(self) -> Priced | None:
@@ -201,9 +206,7 @@ def wish_of(
     )
 
 
-def counters_of(
-    terms: RewardTerms, *, place: Property, membership_id: int, for_date: dt.date
-) -> list[dict[str, Any]]:
+def counters_of(terms: RewardTerms, *, place: Property, membership_id: int, for_date: dt.date) -> list[dict[str, Any]]:
     """The counters that a redemption moves, JSON-ready, in the order of the limits."""
     return [
         {

@@ -49,5 +49,3 @@ def adjust_points(
         request=RequestKey("adjustment", idempotency_key),
         property_id=place.pk if place else None,
     )
-
-

@@ -85,9 +85,7 @@ def redeem_reward(
         raise ValueError(idempotency_key)
     today = place.local_date(now)
     date = for_date or today
-    found = terms_of_reward(
-        reward_id=reward_id, place=place, today=today, for_date=date, membership_id=membership_id
-    )
+    found = terms_of_reward(reward_id=reward_id, place=place, today=today, for_date=date, membership_id=membership_id)
     if found is None:
         raise Reward.DoesNotExist
     terms, member = found
