@@ -1,6 +1,6 @@
 """The catalogue: prices, ratios, stock, limits, blackouts; states of redemptions and their history."""
 
-import datetime
+import datetime as dt
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields
 import django.contrib.postgres.fields.ranges
@@ -160,7 +160,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='redemption',
             name='for_date',
-            field=models.DateField(default=datetime.date(2000, 1, 1), verbose_name='for the day'),
+            field=models.DateField(default=dt.date(2000, 1, 1), verbose_name='for the day'),
             preserve_default=False,
         ),
         migrations.AddField(

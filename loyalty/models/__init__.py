@@ -7,8 +7,8 @@ from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
 from loyalty.models.membership import Membership, QualificationEntry, TierChange, TierSource
 from loyalty.models.programme import Programme, Tier
-from loyalty.models.referral import Referral, ReferralCode, ReferralPolicy
 from loyalty.models.redemption import Redemption, RedemptionEvent
+from loyalty.models.referral import Referral, ReferralCode, ReferralPolicy
 from loyalty.models.reward import (
     ExchangeRatio,
     Reward,

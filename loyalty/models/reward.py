@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hotels.models import User
 
 
-def picture_path(reward: Reward, file_name: str) -> str:
+def picture_path(_reward: Reward, file_name: str) -> str:
     """Where a picture is kept: under a name of its own, so that a browser never shows an old one for a new one."""
     return f"rewards/{uuid.uuid4().hex}{PurePath(file_name).suffix.lower()[:6]}"
 

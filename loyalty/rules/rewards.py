@@ -250,21 +250,20 @@ def why_not(terms: RewardTerms, wish: Wish) -> RewardRefusal | None:
 
 
 def _not_offered(terms: RewardTerms, wish: Wish) -> RewardRefusal | None:
-    if terms.programme_id != wish.programme_id:
-        return RewardRefusal("other_programme")
-    if not terms.is_active:
-        return RewardRefusal("inactive")
-    if not wish.is_active:
-        return RewardRefusal("member_inactive")
-    if terms.valid_from is not None and wish.today < terms.valid_from:
-        return RewardRefusal("not_yet", {"date": terms.valid_from})
-    if terms.valid_until is not None and wish.today >= terms.valid_until:
-        return RewardRefusal("no_longer", {"date": terms.valid_until})
-    if not terms.is_offered_here:
-        return RewardRefusal("not_offered_here")
-    if terms.min_rank is not None and wish.rank is not None and wish.rank < terms.min_rank:
-        return RewardRefusal("tier_too_low", {"tier": terms.min_tier})
-    return None
+    first, end, rank = terms.valid_from, terms.valid_until, terms.min_rank
+    checks = (
+        (terms.programme_id != wish.programme_id, RewardRefusal("other_programme")),
+        (not terms.is_active, RewardRefusal("inactive")),
+        (not wish.is_active, RewardRefusal("member_inactive")),
+        (first is not None and wish.today < first, RewardRefusal("not_yet", {"date": first})),
+        (end is not None and wish.today >= end, RewardRefusal("no_longer", {"date": end})),
+        (not terms.is_offered_here, RewardRefusal("not_offered_here")),
+        (
+            rank is not None and wish.rank is not None and wish.rank < rank,
+            RewardRefusal("tier_too_low", {"tier": terms.min_tier}),
+        ),
+    )
+    return next((refusal for speaks_against, refusal in checks if speaks_against), None)
 
 
 def _not_that_day(terms: RewardTerms, wish: Wish) -> RewardRefusal | None:
@@ -353,14 +352,13 @@ def why_not_canceled(taken: Taken, *, may_override: bool) -> tuple[str, dict[str
         return "voucher_used", {}
     if may_override:
         return None
-    if "expired" in taken.voucher_states:
-        return "voucher_over", {}
-    if taken.status in {"expired", "no_show"}:
-        return "already_closed", {}
-    if taken.since <= UNDO_WITHIN:
-        return None
-    if taken.status == "fulfilled" and not taken.voucher_states:
-        return "already_fulfilled", {}
-    if taken.cancel_hours is not None and taken.until_day < dt.timedelta(hours=taken.cancel_hours):
-        return "too_late", {"hours": taken.cancel_hours}
-    return None
+    is_slip = taken.since <= UNDO_WITHIN
+    hours = taken.cancel_hours
+    checks: tuple[tuple[bool, str], ...] = (
+        ("expired" in taken.voucher_states, "voucher_over"),
+        (taken.status in {"expired", "no_show"}, "already_closed"),
+        (not is_slip and taken.status == "fulfilled" and not taken.voucher_states, "already_fulfilled"),
+        (not is_slip and hours is not None and taken.until_day < dt.timedelta(hours=hours), "too_late"),
+    )
+    code = next((code for speaks_against, code in checks if speaks_against), None)
+    return None if code is None else (code, {"hours": hours} if code == "too_late" else {})

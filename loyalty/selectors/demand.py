@@ -84,7 +84,7 @@ def demand(*, programme: Programme, place: Property, today: dt.date) -> list[Dem
     found = []
     for reward_id, by_week in counts.items():
         reward = rewards[reward_id]
-        began = min(min(by_week), weeks[-1])
+        began = min(*by_week, weeks[-1])
         series = [by_week.get(week, 0) for week in weeks if week >= began]
         booked = [by_week.get(week, 0) for week in ahead]
         expected = [

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import zoneinfo
 from decimal import Decimal, InvalidOperation
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages

@@ -55,7 +55,7 @@ def cancel_redemption(
         voucher_states=[voucher.state for voucher in vouchers],
     )
     if problem := why_not_canceled(taken, may_override=may_override):
-        raise CancellationRefused(*problem)
+        raise CancellationRefused(code=problem[0], params=problem[1])
     posting_id = SourceKey.objects.values_list("posting_id", flat=True).get(
         programme=redemption.membership.programme_id,
         system=SOURCE,
@@ -112,4 +112,4 @@ def _void(voucher: Voucher, *, actor: User | None, now: dt.datetime, reason: str
         cancel_voucher(actor=actor, now=now, voucher_id=voucher.pk, reason=reason)
     except VoucherRefused as problem:
         # Used in this very moment.
-        raise CancellationRefused("voucher_used", {}) from problem
+        raise CancellationRefused(code="voucher_used") from problem

@@ -44,10 +44,10 @@ class VoucherNotIssued(RedemptionError):
 class CancellationRefused(RedemptionError):
     """The redemption cannot be canceled; `code` is one of `CANCEL_SENTENCES`."""
 
-    def __init__(self, code: str, params: dict[str, Any]) -> None:
+    def __init__(self, *, code: str, params: dict[str, Any] | None = None) -> None:
         super().__init__(code)
         self.code = code
-        self.params = params
+        self.params = params or {}
 
     def __str__(self) -> str:
         return str(CANCEL_SENTENCES[self.code]) % self.params
