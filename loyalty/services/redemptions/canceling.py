@@ -50,7 +50,8 @@ def cancel_redemption(
     taken = Taken(
         status=redemption.status,
         until_day=day_begins(place, redemption.for_date) - now,
-        since=now - redemption.redeemed_at,
+        # A slip is the desk's; members go by the rules at once.
+        since=now - redemption.redeemed_at if actor else dt.timedelta.max,
         cancel_hours=reward.cancel_hours,
         voucher_states=[voucher.state for voucher in vouchers],
     )
