@@ -79,6 +79,7 @@ def make_rewards(programme: Programme, places: list[Property], *, start: dt.date
     _set(rewards["airport"], lead_hours=6, cancel_hours=12)
     _set(rewards["lounge-tea"], open_days=0)
     _set(rewards["upgrade-club"], min_tier=programme.tiers.get(code="gold"))
+    rewards["night-select"].brands.set({place.brand for place in places if place.brand.code == "YQX"})
     _set(rewards["night"], cash_value=Decimal(880), cancel_hours=48)
     ExchangeRatio.objects.create(programme=programme, effective_from=start, points_per_unit=24, round_to=100)
     ExchangeRatio.objects.create(
