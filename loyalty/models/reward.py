@@ -35,6 +35,9 @@ def picture_path(_reward: Reward, file_name: str) -> str:
 
 def validate_picture(file: File) -> None:  # type: ignore[type-arg]
     """Refuse what is no picture, whatever its name says, or is too large to show in a list."""
+    if getattr(file, "_committed", False):
+        # Kept from before, when it was looked at.
+        return
     if file.size > PICTURE_BYTES:
         raise ValidationError(
             _("A picture has at most %(limit)d MB."), params={"limit": PICTURE_BYTES >> 20}, code="too_large"

@@ -54,5 +54,7 @@ def forecast(counts: Sequence[int], weeks: int) -> list[Expected]:
         if len(counts) >= WEEKS_A_YEAR >= week:
             mean = (mean + counts[len(counts) - WEEKS_A_YEAR + week - 1]) / 2
         mean = max(0.0, mean)
-        found.append(Expected(round(mean), ceil(mean + ONE_SIDED_95 * spread * sqrt(week))))
+        # Rounded first, so that what binary fractions leave over is not a whole piece more.
+        most = ceil(round(mean + ONE_SIDED_95 * spread * sqrt(week), 6))
+        found.append(Expected(round(mean), most))
     return found

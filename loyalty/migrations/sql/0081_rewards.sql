@@ -58,13 +58,13 @@ BEGIN
         RETURN;
     END IF;
     FOR x IN
-        SELECT s.id, s.total - s.taken AS left FROM loyalty_rewardstock s
+        SELECT s.id, s.total - s.taken AS rest FROM loyalty_rewardstock s
         WHERE s.reward_id = v_reward AND (s.property_id IS NULL OR s.property_id = v_place)
         ORDER BY s.id FOR NO KEY UPDATE
     LOOP
-        IF x.left < v_count THEN
+        IF x.rest < v_count THEN
             RAISE EXCEPTION 'reward % is sold out', v_reward USING ERRCODE = 'GK002', DETAIL = jsonb_build_object(
-                'code', CASE WHEN x.left > 0 THEN 'too_few_left' ELSE 'sold_out' END, 'left', x.left)::text;
+                'code', CASE WHEN x.rest > 0 THEN 'too_few_left' ELSE 'sold_out' END, 'left', x.rest)::text;
         END IF;
         UPDATE loyalty_rewardstock s SET taken = s.taken + v_count WHERE s.id = x.id;
         v_stock := v_stock || x.id;
