@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
@@ -241,7 +242,7 @@ class RewardAdmin(AuditedAdmin):
         reward, user, now = self._row(request, object_id), cast("User", request.user), timezone.now()
         place = Property.objects.visible_to(user).filter(is_active=True).order_by("code").first()
         tier = Tier.objects.filter(programme=reward.programme_id).order_by("rank").first()
-        initial = {"tier": tier, "place": place, "for_date": place.local_date(now) if place else None}
+        initial: dict[str, Any] = {"tier": tier, "place": place, "for_date": place.local_date(now) if place else None}
         form = PreviewForm(request.GET if "tier" in request.GET else None, reward=reward, user=user, initial=initial)
         chosen = form.cleaned_data if form.is_bound and form.is_valid() else initial
         found = []
@@ -281,7 +282,7 @@ class RewardAdmin(AuditedAdmin):
                     reward_id=reward.pk,
                     effective_from=data["effective_from"],
                     points=data["points"],
-                    cash=data["cash"] or 0,
+                    cash=data["cash"] or Decimal(0),
                     currency=data["currency"],
                     price_id=data["price"].pk if data["price"] else None,
                 )

@@ -23,7 +23,7 @@ from hotels.api.requests import PrivateView, StrictSerializer, client_of, idempo
 from hotels.api.schema import LANGUAGE_HEADER, refusal
 from hotels.models import Property
 from hotels.services.idempotency import Answer, IdempotencyKeyReused, answer_once
-from loyalty.api.serializers import NamedSerializer, PlaceSerializer
+from loyalty.api.serializers import NamedSerializer
 from loyalty.api.views import NO_TOKEN, PROGRAMME, own_membership
 from loyalty.api.vouchers import KEY_PARAMETER
 from loyalty.models import Membership, Redemption, Reward, RewardCategory
@@ -32,6 +32,7 @@ from loyalty.selectors.members import member_summary
 from loyalty.selectors.rewards import Offer, offers
 from loyalty.services.ledger import LedgerError
 from loyalty.services.redemptions import RedemptionError, cancel_redemption, redeem_reward
+from members.api.serializers import PlaceSerializer
 
 REFUSALS = ", ".join(f"`{code}`" for code in SENTENCES)
 
@@ -46,7 +47,7 @@ class PriceOptionSerializer(serializers.Serializer[Any]):
     missing_points = serializers.IntegerField(source="missing")
 
 
-class RefusalSerializer(serializers.Serializer[Any]):
+class OfferRefusalSerializer(serializers.Serializer[Any]):
     """Why not."""
 
     code = serializers.CharField(help_text=REFUSALS)
@@ -63,7 +64,7 @@ class OfferSerializer(serializers.Serializer[Offer]):
     picture = serializers.SerializerMethodField(help_text="Address of the picture; null without one.")
     options = PriceOptionSerializer(many=True)
     can_be_taken = serializers.BooleanField()
-    refusal = RefusalSerializer(allow_null=True)
+    refusal = OfferRefusalSerializer(allow_null=True)
 
     def get_picture(self, offer: Offer) -> str | None:
         """Where the picture is."""
@@ -78,7 +79,7 @@ class OfferQuerySerializer(serializers.Serializer[Any]):
     quantity = serializers.IntegerField(min_value=1, max_value=QUANTITY_MAXIMUM, default=1)
 
 
-class RedemptionSerializer(serializers.ModelSerializer[Redemption]):
+class OwnRedemptionSerializer(serializers.ModelSerializer[Redemption]):
     """One redemption of the guest."""
 
     id = serializers.UUIDField(source="public_id")
@@ -174,7 +175,7 @@ class Rewards(PrivateView):
             available=summary.available,
             quantity=facts["quantity"],
         )
-        return Response(OfferSerializer(found, many=True).data)
+        return Response(OfferSerializer(found, many=True).data)  # type: ignore[arg-type]
 
 
 class RedemptionPages(CursorPages):
@@ -209,7 +210,7 @@ class OwnRedemptions(PrivateView, ListAPIView[Redemption]):
     """Redemptions of the signed-in guest."""
 
     queryset = Redemption.objects.none()
-    serializer_class = RedemptionSerializer
+    serializer_class = OwnRedemptionSerializer
     pagination_class = RedemptionPages
     filter_backends = ()
 
@@ -221,7 +222,7 @@ class OwnRedemptions(PrivateView, ListAPIView[Redemption]):
         operation_id="me_redemptions",
         tags=["me"],
         parameters=[LANGUAGE_HEADER, PROGRAMME],
-        responses={200: RedemptionSerializer(many=True), 401: NO_TOKEN, 404: refusal("Not a member.")},
+        responses={200: OwnRedemptionSerializer(many=True), 401: NO_TOKEN, 404: refusal("Not a member.")},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """My redemptions, newest first."""
@@ -233,7 +234,7 @@ class OwnRedemptions(PrivateView, ListAPIView[Redemption]):
         parameters=[LANGUAGE_HEADER, PROGRAMME, KEY_PARAMETER],
         request=RedemptionWriteSerializer,
         responses={
-            201: RedemptionSerializer,
+            201: OwnRedemptionSerializer,
             400: refusal("`invalid`, `idempotency_key_missing`, `idempotency_key_invalid`"),
             401: NO_TOKEN,
             404: refusal("`membership_not_found`, `property_not_found`, `reward_not_found`"),
@@ -264,7 +265,7 @@ class OwnRedemptions(PrivateView, ListAPIView[Redemption]):
                 price_id=facts.get("price"),
                 expected=(facts["points"], facts.get("cash", 0)) if "points" in facts else None,
             )
-            return Answer(status=201, body=dict(RedemptionSerializer(_own(membership).get(pk=redemption.pk)).data))
+            return Answer(status=201, body=dict(OwnRedemptionSerializer(_own(membership).get(pk=redemption.pk)).data))
 
         return _once(request, key, perform)
 
@@ -278,7 +279,7 @@ class CancelOwnRedemption(PrivateView):
         parameters=[LANGUAGE_HEADER, PROGRAMME, KEY_PARAMETER],
         request=CancelSerializer,
         responses={
-            200: RedemptionSerializer,
+            200: OwnRedemptionSerializer,
             400: refusal("`invalid`, `idempotency_key_missing`, `idempotency_key_invalid`"),
             401: NO_TOKEN,
             404: refusal("`membership_not_found`, `redemption_not_found`"),
@@ -303,6 +304,6 @@ class CancelOwnRedemption(PrivateView):
                 redemption_id=redemption.pk,
                 reason=form.validated_data["reason"],
             )
-            return Answer(status=200, body=dict(RedemptionSerializer(_own(membership).get(pk=redemption.pk)).data))
+            return Answer(status=200, body=dict(OwnRedemptionSerializer(_own(membership).get(pk=redemption.pk)).data))
 
         return _once(request, key, perform)

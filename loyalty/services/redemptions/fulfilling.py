@@ -100,7 +100,7 @@ def expire_redemptions(*, now: dt.datetime, batch: int = _BATCH) -> int:
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_EXPIRE, {"now": now, "limit": batch})
-            count = cursor.rowcount
+            count: int = cursor.rowcount
         total += count
         if count < batch:
             return total

@@ -116,7 +116,7 @@ def redeem_reward(
             terms_name(terms), place, points=points, quantity=quantity, cash=cash, currency=option.currency
         ),
         property_id=place.pk,
-        actor_id=actor and actor.pk,
+        actor_id=actor.pk if actor else None,
     )
     is_done = terms.fulfilment == "at_once" or terms.voucher_type_id is not None
     status = Redemption.Status.FULFILLED if is_done else Redemption.Status.REDEEMED
@@ -201,7 +201,7 @@ def _take(redemption: Redemption, movement: Movement, counters: list[dict[str, A
         "cash": redemption.cash,
         "currency": redemption.currency,
         "for_date": redemption.for_date,
-        "status": redemption.status.value,
+        "status": str(redemption.status),
         "at": redemption.redeemed_at.isoformat(),
         "actor_id": movement.actor_id,
         "note": redemption.note,
