@@ -41,6 +41,7 @@ ENTRIES = (
     ("desk", gettext_noop("Desk"), "members:desk", "bell-ringing", "members.use_desk"),
     ("guests", gettext_noop("Guests"), "members:guests", "users", "members.view_guest"),
     ("tickets", gettext_noop("Tickets"), "feedback:tickets", "clipboard-list", "feedback.view_ticket"),
+    ("rewards", gettext_noop("Rewards"), "loyalty:fulfilments", "gift", "loyalty.fulfil_redemption"),
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),

@@ -67,6 +67,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "backtest", "query_stats"),
             ("loyalty", "ruleuse", "data_usage"),
             ("loyalty", "reward", "card_giftcard"),
+            ("loyalty", "exchangeratio", "currency_exchange"),
             ("loyalty", "vouchertype", "local_activity"),
         ),
     ),

@@ -35,6 +35,12 @@ class LoyaltyConfig(AppConfig):
             panels.register_guest_panel(
                 panels.GuestPanel(f"loyalty.{name}", f"loyalty/card/{name}.html", card.card_context, order, column)
             )
+        redemptions = import_module("loyalty.selectors.redemptions")
+        panels.register_guest_panel(
+            panels.GuestPanel(
+                "loyalty.redemptions", "loyalty/card/redemptions.html", redemptions.card_context, 6, "side"
+            )
+        )
         vouchers = import_module("loyalty.selectors.voucher_card")
         panels.register_guest_panel(
             panels.GuestPanel("loyalty.vouchers", "loyalty/card/vouchers.html", vouchers.card_context, 5, "side")

@@ -11,7 +11,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
-from loyalty.models import Membership, Programme, Reward, SocialShare, TierBenefit, Voucher, VoucherType
+from loyalty.models import Membership, Programme, RewardCategory, SocialShare, TierBenefit, Voucher, VoucherType
+from loyalty.rules.rewards import QUANTITY_MAXIMUM
 from loyalty.rules.vouchers import Refusal
 from members.forms import DateField, DeskForm
 from members.models import Guest, Reservation, RevenueCategory
@@ -191,20 +192,44 @@ class StayForm(DeskForm):
 
 
 class RedeemForm(DeskForm):
-    """A reward for points."""
+    """A reward for points; the view draws the choice, with the price of the day."""
 
-    reward = forms.ModelChoiceField(
-        label=_("Reward"),
-        queryset=Reward.objects.none(),
-        widget=forms.RadioSelect,
-        empty_label=None,
-        error_messages={"required": _("Choose a reward.")},
+    reward = forms.CharField(label=_("Reward"), max_length=80, error_messages={"required": _("Choose a reward.")})
+    for_date = forms.DateField(
+        label=_("For the day"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
     )
+    quantity = forms.IntegerField(
+        label=_("Quantity"),
+        required=False,
+        min_value=1,
+        max_value=QUANTITY_MAXIMUM,
+        widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+    )
+    note = forms.CharField(label=_("Note"), required=False, max_length=200, help_text=_("Such as the time."))
 
-    def __init__(self, *args: Any, programme: Programme, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        rewards = Reward.objects.filter(programme=programme, is_active=True).order_by("points", "pk")
-        self.fields["reward"].queryset = rewards  # type: ignore[attr-defined]
+    def asked(self, today: dt.date) -> tuple[dt.date, int]:
+        """Day and quantity as they were entered, as far as they make sense; else today and one."""
+        day, quantity = self["for_date"].value(), self["quantity"].value()
+        try:
+            date = self.fields["for_date"].clean(day) or today
+        except forms.ValidationError:
+            date = today
+        try:
+            return date, self.fields["quantity"].clean(quantity) or 1
+        except forms.ValidationError:
+            return date, 1
+
+
+class CancelRedemptionForm(DeskForm):
+    """Why a redemption is canceled."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=200)
+
+
+class FulfilmentFilterForm(forms.Form):
+    """Which rewards the list of what is to be handed over shows."""
+
+    category = forms.ChoiceField(required=False, choices=[("", _("all")), *RewardCategory.choices])
 
 
 class BenefitForm(DeskForm):

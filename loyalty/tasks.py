@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from loyalty.models import JobRun
-from loyalty.services import backtests, jobs
+from loyalty.services import backtests, jobs, redemptions
 from loyalty.services import vouchers as voucher_services
 
 _HOUR = 3600
@@ -85,3 +85,9 @@ def expire_vouchers(*, programme_id: int | None = None) -> None:
 def run_back_test(*, back_test_id: int) -> None:
     """Run one back-test; harmless if it is done, gone, or another worker is at it."""
     backtests.run_back_test(now=timezone.now(), back_test_id=back_test_id)
+
+
+@shared_task(name="loyalty.expire_redemptions", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
+def expire_redemptions() -> None:
+    """End redemptions that nobody asked for within the days of their reward; may be broken off and run again."""
+    redemptions.expire_redemptions(now=timezone.now())

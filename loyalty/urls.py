@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, vouchers
+from loyalty.views import desk, friends, rewards, vouchers
 
 app_name = "loyalty"
 
@@ -10,7 +10,6 @@ urlpatterns = [
     path("enroll/", desk.enrol, name="enrol"),
     path("guests/<uuid:public_id>/enroll/", desk.enrol_guest, name="enrol_guest"),
     path("guests/<uuid:public_id>/stay/", desk.post_stay_view, name="post_stay"),
-    path("guests/<uuid:public_id>/redeem/", desk.redeem, name="redeem"),
     path("guests/<uuid:public_id>/benefits/", desk.use_benefit, name="use_benefit"),
     path("benefit-uses/<uuid:public_id>/undo/", desk.undo_benefit, name="undo_benefit"),
     path("guests/<uuid:public_id>/adjust/", desk.adjust, name="adjust"),
@@ -25,6 +24,6 @@ urlpatterns = [
     path("shares/<uuid:public_id>/undo/", friends.undo_decision, name="undo_share"),
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
-    path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
+    *rewards.urlpatterns,
     *vouchers.urlpatterns,
 ]

@@ -14,7 +14,8 @@ from config.demo.friends import make_friends
 from config.demo.organization import make_logins, make_organization
 from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_guests
 from config.demo.programme import make_programme
-from config.demo.service import Redeemer, write_notes, write_tickets
+from config.demo.rewards import Redeemer
+from config.demo.service import write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
 from config.demo.vouchers import make_vouchers
 from hotels.models import User
@@ -61,7 +62,8 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     history = [visit for visit in history if visit.departure <= arrivals.get(visit.guest_id, visit.departure)]
     _enrol(rng, programme, guest_ids, memorable, history, begin=begin, now=now)
     say(f"{len(history) + len(present)} bookings, month by month:")
-    _live_through(Diary(rng, places), Redeemer(rng, places, users["reception"]), history, present, now=now)
+    redeemer = Redeemer(rng, places, users["reception"], present=now)
+    _live_through(Diary(rng, places), redeemer, history, present, now=now)
     _review_tiers(programme, users["group"], now=now)
     write_notes(rng, guest_ids, memorable, now=now)
     write_tickets(rng, places, users, memorable, now=now)
@@ -132,6 +134,7 @@ def _live_through(
         redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=end)
     diary.write(present, now=now)
     release_due_points(now=now)
+    redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=now)
 
 
 def _review_tiers(programme: Programme, manager: User, *, now: dt.datetime) -> None:

@@ -1,4 +1,4 @@
-"""What staff of the demo group did: notes, tags, tickets, redemptions."""
+"""What staff of the demo group did: notes, tags, tickets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from config.demo.people import MEMORABLE
 from feedback.models import Ticket
 from feedback.services import close_ticket, open_ticket
 from hotels.models import Department, Property, User
-from loyalty.models import Account, Reward
-from loyalty.services.redemptions import cancel_redemption, redeem_reward
 from members.models import Preference, Stay, Tag
 from members.services.preferences import add_preference, add_tag
 
@@ -121,34 +119,3 @@ def write_tickets(
         closed_at = opened_at + dt.timedelta(hours=rng.uniform(0.5, 30))
         if not is_open and closed_at < now:
             close_ticket(actor=actor, now=closed_at, ticket_id=ticket.pk, resolution=rng.choice(RESOLUTIONS))
-
-
-class Redeemer:
-    """Redeems rewards for members who have the points, some of them given back."""
-
-    def __init__(self, rng: random.Random, places: list[Property], user: User) -> None:
-        self.rng = rng
-        self.places = places
-        self.user = user
-        self.rewards = list(Reward.objects.order_by("points"))
-        self.count = 0
-
-    def redeem_some(self, count: int, *, now: dt.datetime) -> None:
-        """Let up to `count` members spend points at this time."""
-        cheapest = self.rewards[0].points
-        accounts = list(
-            Account.objects.filter(available__gte=cheapest).order_by("pk").values_list("membership_id", "available")
-        )
-        for membership_id, available in self.rng.sample(accounts, k=min(count, len(accounts))):
-            self.count += 1
-            reward = self.rng.choice([reward for reward in self.rewards if reward.points <= available])
-            redemption = redeem_reward(
-                actor=self.user,
-                now=now,
-                membership_id=membership_id,
-                reward_id=reward.pk,
-                place=self.rng.choice(self.places),
-                idempotency_key=f"demo-{self.count}",
-            )
-            if self.rng.random() < 0.05:
-                cancel_redemption(actor=self.user, now=now, redemption_id=redemption.pk, reason="客人改变主意")

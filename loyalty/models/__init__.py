@@ -7,8 +7,18 @@ from loyalty.models.jobs import JobError, JobRun
 from loyalty.models.ledger import Account, Hold, Lot, LotMove, Posting, RequestKey, SourceKey
 from loyalty.models.membership import Membership, QualificationEntry, TierChange, TierSource
 from loyalty.models.programme import Programme, Tier
+from loyalty.models.redemption import Redemption, RedemptionEvent
 from loyalty.models.referral import Referral, ReferralCode, ReferralPolicy
-from loyalty.models.reward import Redemption, Reward
+from loyalty.models.reward import (
+    ExchangeRatio,
+    Reward,
+    RewardBlackout,
+    RewardCategory,
+    RewardLimit,
+    RewardPrice,
+    RewardStock,
+    RewardUse,
+)
 from loyalty.models.share import SharePolicy, SocialShare
 from loyalty.models.tiers import (
     ChallengeEntry,
@@ -33,6 +43,7 @@ __all__ = [
     "EarningRuleSet",
     "Entitlement",
     "EntitlementUse",
+    "ExchangeRatio",
     "ExpiryNotice",
     "Hold",
     "JobError",
@@ -44,11 +55,18 @@ __all__ = [
     "Programme",
     "QualificationEntry",
     "Redemption",
+    "RedemptionEvent",
     "Referral",
     "ReferralCode",
     "ReferralPolicy",
     "RequestKey",
     "Reward",
+    "RewardBlackout",
+    "RewardCategory",
+    "RewardLimit",
+    "RewardPrice",
+    "RewardStock",
+    "RewardUse",
     "RuleUse",
     "SharePolicy",
     "SocialShare",

@@ -318,13 +318,24 @@ def _event_taken_back(facts: Facts) -> str:
 
 
 def _of_reward(facts: Facts) -> str:
+    name = name_of(facts["reward"])
     values = {
-        "reward": name_of(facts["reward"]),
+        "reward": f"{name} × {facts['quantity']}" if facts.get("quantity", 1) > 1 else name,
         "property": name_of(facts["property"]),
         "points": f"{abs(facts['points']):,}",
         "spent": f"{facts.get('spent', 0):,}",
         "reason": facts.get("reason", ""),
     }
+    if not facts.get("canceled") and facts.get("cash"):
+        values["cash"] = money(Decimal(facts["cash"]), facts["currency"])
+        return (
+            ngettext(
+                "%(reward)s at %(property)s for %(points)s point and %(cash)s.",
+                "%(reward)s at %(property)s for %(points)s points and %(cash)s.",
+                abs(facts["points"]),
+            )
+            % values
+        )
     if not facts.get("canceled"):
         return (
             ngettext(

@@ -15,6 +15,7 @@ from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
 from loyalty.models import (
+    ExchangeRatio,
     ExpiryNotice,
     JobError,
     JobRun,
@@ -227,6 +228,11 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     make_member(samples)
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
+    ExchangeRatio.objects.create(
+        programme=samples.programme,
+        effective_from=dt.date(2020, 1, 1) + dt.timedelta(number),
+        points_per_unit=10,
+    )
     day = dt.date(2019, 1, 1) + dt.timedelta(number)
     ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
     SharePolicy.objects.create(programme=samples.programme, effective_from=day)

@@ -63,6 +63,7 @@ HISTORY = [
     "loyalty_tierchange",
     "loyalty_qualificationentry",
     "loyalty_voucherevent",
+    "loyalty_redemptionevent",
 ]
 
 
