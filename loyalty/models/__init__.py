@@ -9,6 +9,7 @@ from loyalty.models.membership import Membership, QualificationEntry, TierChange
 from loyalty.models.programme import Programme, Tier
 from loyalty.models.referral import Referral, ReferralCode, ReferralPolicy
 from loyalty.models.reward import Redemption, Reward
+from loyalty.models.settlement import SettlementItem, SettlementLine, SettlementRate, SettlementRun
 from loyalty.models.share import SharePolicy, SocialShare
 from loyalty.models.tiers import (
     ChallengeEntry,
@@ -50,6 +51,10 @@ __all__ = [
     "RequestKey",
     "Reward",
     "RuleUse",
+    "SettlementItem",
+    "SettlementLine",
+    "SettlementRate",
+    "SettlementRun",
     "SharePolicy",
     "SocialShare",
     "SourceKey",
