@@ -68,6 +68,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "ruleuse", "data_usage"),
             ("loyalty", "reward", "card_giftcard"),
             ("loyalty", "vouchertype", "local_activity"),
+            ("loyalty", "settlementrate", "price_change"),
         ),
     ),
     (
@@ -98,6 +99,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         gettext_noop("Scheduled work"),
         (
             ("loyalty", "jobrun", "play_circle"),
+            ("loyalty", "settlementrun", "balance"),
             ("loyalty", "expirynotice", "notifications"),
             ("django_celery_beat", "periodictask", "schedule"),
             ("django_celery_beat", "crontabschedule", "calendar_month"),

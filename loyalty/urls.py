@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, vouchers
+from loyalty.views import desk, finance, friends, statements, vouchers
 
 app_name = "loyalty"
 
@@ -27,4 +27,6 @@ urlpatterns = [
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
     *vouchers.urlpatterns,
+    *finance.urlpatterns,
+    *statements.urlpatterns,
 ]

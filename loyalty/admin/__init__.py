@@ -1,6 +1,18 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import backtests, earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
+from loyalty.admin import (
+    backtests,
+    earning,
+    friends,
+    jobs,
+    ledger,
+    members,
+    programme,
+    settlement,
+    tier_moves,
+    tiers,
+    vouchers,
+)
 
 __all__ = [
     "backtests",
@@ -10,6 +22,7 @@ __all__ = [
     "ledger",
     "members",
     "programme",
+    "settlement",
     "tier_moves",
     "tiers",
     "vouchers",

@@ -1,6 +1,5 @@
 """What properties owe each other for points redeemed elsewhere."""
 
-import django.contrib.postgres.indexes
 import django.core.validators
 import django.db.models.deletion
 from django.conf import settings

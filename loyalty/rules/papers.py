@@ -22,7 +22,7 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from pylopdf_fonts_zh_cn import sans_path
 
-Value = str | int | Decimal | dt.date | None
+Plain = str | int | Decimal | dt.date | None
 
 FAMILY = "Noto Sans SC"
 _INK = (31, 41, 43)
@@ -30,6 +30,24 @@ _FAINT = (96, 110, 113)
 _HEAD_FILL = (238, 242, 242)
 # A sheet takes no text for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value that a page links to the rows behind it.
+
+    Attributes:
+        value: The value.
+        query: What the page of the rows is asked, as in an address; empty for no link.
+        is_wrong: Whether it should not be there: shown in red.
+    """
+
+    value: Plain
+    query: str = ""
+    is_wrong: bool = False
+
+
+Value = Plain | Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,24 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownCell:
+    """A value as text, with its link and how it is drawn."""
+
+    text: str
+    query: str
+    is_wrong: bool
+    is_number: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row as a page draws it."""
+
+    is_total: bool
+    cells: list[ShownCell]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Rows under headings; the last `totals` rows are sums."""
 
@@ -50,6 +86,18 @@ class Table:
     rows: Sequence[Sequence[Value]]
     note: str = ""
     totals: int = 0
+
+    @property
+    def shown_rows(self) -> list[ShownRow]:
+        """The rows as a page draws them."""
+        first_total = len(self.rows) - self.totals
+        return [
+            ShownRow(
+                number >= first_total,
+                [_shown(value, column) for value, column in zip(row, self.columns, strict=True)],
+            )
+            for number, row in enumerate(self.rows)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +110,7 @@ class Paper:
         tables: Its tables.
         page_label: What a page's foot says, with `{page}` and `{pages}`.
         is_wide: Whether pages lie on their side.
+        notes: What stands below the tables, such as the definitions of the figures.
     """
 
     title: str
@@ -148,13 +197,24 @@ def _draw(pages: FPDF, table: Table) -> None:
             grid.row([written(value) for value in row], style=style)
 
 
-def written(value: Value) -> str:
+def plain(value: Value) -> Plain:
+    """The value without its link."""
+    return value.value if isinstance(value, Cell) else value
+
+
+def written(cell: Value) -> str:
     """A value as paper shows it: grouped thousands, ISO dates."""
+    value = plain(cell)
     if value is None:
         return "–"
     if isinstance(value, int | Decimal):
         return f"{value:,}".replace("-", "−")
     return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _shown(value: Value, column: Column) -> ShownCell:
+    cell = value if isinstance(value, Cell) else Cell(value)
+    return ShownCell(written(cell), cell.query, cell.is_wrong, column.is_number)
 
 
 def to_workbook(paper: Paper) -> bytes:
@@ -185,7 +245,8 @@ def _bold(sheet: object, text: str) -> WriteOnlyCell:
     return cell
 
 
-def _safe(value: Value) -> Value:
+def _safe(cell: Value) -> Plain:
+    value = plain(cell)
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
@@ -196,7 +257,7 @@ def csv_lines(table: Table) -> Iterable[str]:
         yield _csv_line([_safe(value) for value in row])
 
 
-def _csv_line(values: Sequence[Value]) -> str:
+def _csv_line(values: Sequence[Plain]) -> str:
     out = io.StringIO()
     csv.writer(out).writerow(["" if value is None else value for value in values])
     return out.getvalue()

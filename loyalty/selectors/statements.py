@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from loyalty.models import Membership, Posting
-from loyalty.rules.papers import Column, Paper, Table
+from loyalty.rules.papers import Column, Paper, Table, csv_lines, to_pdf
 from loyalty.selectors.finance.movements import midnight
 from loyalty.selectors.lots import ExpiringPoints, expiring_points
 from loyalty.selectors.postings import StatementLine, sentence_of
@@ -36,6 +36,7 @@ class Statement:
         lines: Every posting of the period, oldest first, each with its day.
         expiring: What lapses when, of the points held today.
         is_cut: Whether there are more movements than `MOST_LINES`.
+        today: The day it was made.
     """
 
     membership: Membership
@@ -46,6 +47,7 @@ class Statement:
     lines: list[tuple[StatementLine, dt.date]]
     expiring: list[ExpiringPoints]
     is_cut: bool
+    today: dt.date
 
 
 def member_statement(*, membership: Membership, start: dt.date, last: dt.date, today: dt.date) -> Statement:
@@ -82,6 +84,7 @@ def member_statement(*, membership: Membership, start: dt.date, last: dt.date, t
         ],
         expiring_points(membership_id=membership.pk, today=today),
         len(found) > MOST_LINES,
+        today,
     )
 
 
@@ -105,14 +108,14 @@ def lines_table(statement: Statement) -> Table:
     return Table(_("Movements"), columns, rows, totals=1)  # type: ignore[arg-type]
 
 
-def statement_paper(statement: Statement, *, today: dt.date) -> Paper:
+def statement_paper(statement: Statement) -> Paper:
     """The statement as a report, in the active language."""
     membership = statement.membership
     facts = [
         (_("Member"), f"{membership.guest.name} · {membership.number} · {membership.tier.local_name}"),
         (pgettext("noun", "Programme"), membership.programme.local_name),
         (_("Period"), f"{statement.start.isoformat()} – {statement.last.isoformat()}"),
-        (_("Made on"), today.isoformat()),
+        (_("Made on"), statement.today.isoformat()),
         (_("Points available"), f"{statement.closing.available:,}"),
         (_("Pending"), f"{statement.closing.pending:,}"),
         (_("Set aside"), f"{statement.closing.held:,}"),
@@ -131,3 +134,19 @@ def statement_paper(statement: Statement, *, today: dt.date) -> Paper:
         [_("Only the first %(count)s movements are shown.") % {"count": f"{MOST_LINES:,}"}] if statement.is_cut else []
     )
     return Paper(_("Points statement"), facts, tables, page_label=_("Page {page} of {pages}"), notes=notes)
+
+
+FILE_TYPES = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8"}
+
+
+def statement_file(statement: Statement, suffix: str) -> tuple[str, bytes]:
+    """Name and content of a statement to take away, in the active language.
+
+    Args:
+        statement: The statement.
+        suffix: A key of `FILE_TYPES`.
+    """
+    name = f"{statement.membership.number}-{statement.start:%Y%m%d}-{statement.last:%Y%m%d}.{suffix}"
+    if suffix == "pdf":
+        return name, to_pdf(statement_paper(statement))
+    return name, "".join(csv_lines(lines_table(statement))).encode()

@@ -63,6 +63,9 @@ HISTORY = [
     "loyalty_tierchange",
     "loyalty_qualificationentry",
     "loyalty_voucherevent",
+    "loyalty_settlementitem",
+    "loyalty_settlementline",
+    "loyalty_settlementrate",
 ]
 
 
