@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('start_date', models.DateField(verbose_name='from')),
-                ('end_date', models.DateField(verbose_name='before')),
+                ('end_date', models.DateField(verbose_name='ends before')),
                 ('currency', models.CharField(max_length=3, verbose_name='currency')),
                 ('created_at', models.DateTimeField(verbose_name='created at')),
                 ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='settlementrate',
-            constraint=models.UniqueConstraint(fields=('programme', 'effective_from'), name='loyalty_settlementrate_day_unique', violation_error_message='There is a rate from this date already.'),
+            constraint=models.UniqueConstraint(fields=('programme', 'effective_from'), name='loyalty_settlementrate_day_unique', violation_error_message='There is a settlement rate from this date already.'),
         ),
         migrations.AddConstraint(
             model_name='settlementrate',

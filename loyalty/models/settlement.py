@@ -11,6 +11,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hotels.models import Property
 from loyalty.models.ledger import Account, Posting
@@ -47,7 +48,7 @@ class SettlementRate(models.Model):
             models.UniqueConstraint(
                 fields=["programme", "effective_from"],
                 name="loyalty_settlementrate_day_unique",
-                violation_error_message=_("There is a rate from this date already."),
+                violation_error_message=_("There is a settlement rate from this date already."),
             ),
             models.CheckConstraint(condition=Q(rate=None) | Q(rate__gte=0), name="loyalty_settlementrate_not_negative"),
         ]
@@ -72,7 +73,7 @@ class SettlementRun(models.Model):
     programme = models.ForeignKey(Programme, models.PROTECT, related_name="settlements", verbose_name=_("programme"))
     # A calendar month in the programme's time zone: from the first day up to, and without, the end.
     start_date = models.DateField(_("from"))
-    end_date = models.DateField(_("before"))
+    end_date = models.DateField(_("ends before"))
     currency = models.CharField(_("currency"), max_length=3)
     created_at = models.DateTimeField(_("created at"))
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
@@ -82,7 +83,7 @@ class SettlementRun(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("closed by"),
+        verbose_name=pgettext_lazy("month", "closed by"),
     )
 
     objects = SettlementRunQuerySet.as_manager()
