@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -468,7 +468,7 @@ class FinanceForm(forms.Form):
         }
         choices = cast("dict[str, forms.ChoiceField]", self.fields)
         return [
-            (name, [*choices[name].choices], value)
+            (name, list(cast("Iterable[Any]", choices[name].choices)), value)
             for name, value in present.items()
             if name != "programme" or len(self.programmes) > 1
         ]

@@ -88,7 +88,7 @@ class OwnStatement(PrivateView):
         today = programme_today(membership.programme, timezone.now())
         form = StatementForm(request.query_params, today=today)
         if not form.is_valid():
-            raise ValidationError(form.errors)
+            raise ValidationError({name: [*map(str, errors)] for name, errors in form.errors.items()})
         days = form.cleaned_data
         statement = member_statement(membership=membership, start=days["start"], last=days["last"], today=today)
         suffix = request.query_params.get("as", "")

@@ -66,6 +66,7 @@ HISTORY = [
     "loyalty_settlementitem",
     "loyalty_settlementline",
     "loyalty_settlementrate",
+    "loyalty_settlementrun",
 ]
 
 

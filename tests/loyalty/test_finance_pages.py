@@ -77,9 +77,9 @@ def settle(programme):
 
 
 def text_of(response):
-    """The text of a PDF, without the spaces that a reader guesses between Chinese characters."""
+    """The text of a PDF, without spaces and the zero bytes that pypdf takes two-byte codes for."""
     reader = PdfReader(io.BytesIO(response.content))
-    return "".join("".join(page.extract_text().split()) for page in reader.pages)
+    return "".join("".join(page.extract_text().replace("\0", "").split()) for page in reader.pages)
 
 
 def report(client, code, **query):

@@ -81,7 +81,7 @@ def test_the_pdf_holds_the_sentences_in_the_readers_language(clerk, member):
     answer = page(clerk, member, start="2026-06-01", last="2026-06-30", **{"as": "pdf"})
 
     reader = PdfReader(io.BytesIO(answer.content))
-    text = "".join("".join(sheet.extract_text().split()) for sheet in reader.pages)
+    text = "".join("".join(sheet.extract_text().replace("\0", "").split()) for sheet in reader.pages)
     assert len(reader.pages) == 1
     for word in ("积分对账单", "陈思远", member.number, "行政酒廊下午茶", "−2,000", "3,300", "2026-08-01", "第1/1页"):
         assert word in text
@@ -113,7 +113,7 @@ def test_a_long_statement_costs_no_more_queries(clerk, member):
     with CaptureQueriesContext(connection) as many:
         page(clerk, member)
 
-    assert len(many) == len(few) == 17
+    assert len(many) == len(few) == 12
 
 
 # The member's own

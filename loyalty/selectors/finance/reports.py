@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -336,7 +336,7 @@ def returns_paper(scope: Scope) -> Paper:
     return _paper("returns", _("Return of the rules"), facts, [Table("", columns, rows)] if rows else [])
 
 
-REPORTS = {
+REPORTS: dict[str, Callable[[Scope], Paper]] = {
     "liability": liability_paper,
     "roll-forward": roll_forward_paper,
     "settlement": settlement_paper,

@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -144,7 +145,7 @@ def rule_returns(
         end: The day after the last one.
         property_ids: Only points and stays of these properties.
     """
-    params = {
+    params: dict[str, Any] = {
         "programme": programme.pk,
         "point_value": programme.point_value,
         "start": midnight(programme, start),

@@ -34,7 +34,8 @@ _LOTS = f"""
     JOIN loyalty_lot l ON l.id = x.lot_id
     WHERE l.id > %(after)s AND {_FUNDED}
         AND (%(month)s::date IS NULL OR date_trunc('month', l.earned_date)::date = %(month)s::date)
-    GROUP BY l.id HAVING sum(x.points) <> 0 ORDER BY l.id LIMIT %(limit)s
+    GROUP BY l.id, l.posting_id, l.account_id, l.unit_cost
+    HAVING sum(x.points) <> 0 ORDER BY l.id LIMIT %(limit)s
 """  # noqa: S608
 _SETTLED = """
     SELECT i.id, i.posting_id, i.account_id, i.points, i.amount

@@ -36,8 +36,8 @@ class Settle(Job):
         """Close the month, unless a redemption could not be settled: then it stays open for the next start."""
         if JobError.objects.filter(run=context.run_id, outcome=JobError.Outcome.FAILED).exists():
             return BatchReport()
-        started_by = JobRun.objects.select_related("started_by").get(pk=context.run_id).started_by
+        started = JobRun.objects.select_related("started_by").filter(pk=context.run_id).get()
         run = close_settlement(
-            actor=started_by, now=context.now, programme=context.programme, month=month_before(context.run_date)
+            actor=started.started_by, now=context.now, programme=context.programme, month=month_before(context.run_date)
         )
         return BatchReport(figures={"lines": run.lines.count()})
