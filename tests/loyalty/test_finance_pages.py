@@ -252,12 +252,12 @@ def test_a_page_asks_as_often_for_many_members_as_for_one(programme, places, man
         prices[name] = len(queries)
 
     assert prices == {
-        "month": 21,
-        "liability": 11,
-        "roll-forward": 8,
+        "month": 19,
+        "liability": 9,
+        "roll-forward": 7,
         "settlement": 9,
-        "returns": 9,
-        "rows": 10,
+        "returns": 8,
+        "rows": 9,
     }
 
 

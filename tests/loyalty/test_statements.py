@@ -83,7 +83,7 @@ def test_the_pdf_holds_the_sentences_in_the_readers_language(clerk, member):
     reader = PdfReader(io.BytesIO(answer.content))
     text = "".join("".join(sheet.extract_text().replace("\0", "").split()) for sheet in reader.pages)
     assert len(reader.pages) == 1
-    for word in ("积分对账单", "陈思远", member.number, "行政酒廊下午茶", "−2,000", "3,300", "2026-08-01", "第1/1页"):
+    for word in ("积分明细", "陈思远", member.number, "行政酒廊下午茶", "−2,000", "3,300", "2026-08-01", "第1/1页"):
         assert word in text
     assert AuditEntry.objects.get(action="statement.exported").object_label == f"{member.number} pdf"
 

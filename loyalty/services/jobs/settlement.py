@@ -34,10 +34,11 @@ class Settle(Job):
 
     def finish(self, context: RunContext) -> BatchReport:
         """Close the month, unless a redemption could not be settled: then it stays open for the next start."""
-        if JobError.objects.filter(run=context.run_id, outcome=JobError.Outcome.FAILED).exists():
+        failed = JobError.objects.filter(run=context.run_id, outcome=JobError.Outcome.FAILED)
+        if context.run_id is None or failed.exists():
             return BatchReport()
-        started = JobRun.objects.select_related("started_by").filter(pk=context.run_id).get()
+        job_run = JobRun.objects.select_related("started_by").get(pk=context.run_id)
         run = close_settlement(
-            actor=started.started_by, now=context.now, programme=context.programme, month=month_before(context.run_date)
+            actor=job_run.started_by, now=context.now, programme=context.programme, month=month_before(context.run_date)
         )
         return BatchReport(figures={"lines": run.lines.count()})
