@@ -155,6 +155,9 @@ def close_settlement(*, actor: User | None, now: dt.datetime, programme: Program
     lines = []
     for payer, payee, points, exact in sums:
         amount = Decimal(exact).quantize(CENT, ROUND_HALF_UP)
+        if not points and not amount:
+            # Redeemed and canceled within the month.
+            continue
         line = SettlementLine(run=run, payer_id=payer, payee_id=payee, points=points, amount=amount)
         for side, place in (("payer", payer), ("payee", payee)):
             currency = currencies[place]

@@ -34,6 +34,7 @@ def member_statement_page(request: HttpRequest, public_id: UUID) -> HttpResponse
     statement = None
     if form.is_valid():
         data = form.cleaned_data
+        form = StatementForm({"start": data["start"].isoformat(), "last": data["last"].isoformat()}, today=today)
         statement = member_statement(membership=membership, start=data["start"], last=data["last"], today=today)
         suffix = request.GET.get("as", "")
         if suffix in FILE_TYPES:

@@ -130,6 +130,18 @@ def test_a_captured_hold_owes_for_what_was_set_aside(programme, places):
     assert lines() == [(a.pk, b.pk, 250, Decimal("2.50"))]
 
 
+def test_what_is_canceled_within_the_month_owes_nobody(programme, places):
+    a, b, _c = places
+    account = open_account(programme)
+    earn(account, 1000, a)
+    cancel(redeem(account, 400, b))
+
+    settle(programme)
+
+    assert lines() == []
+    assert SettlementItem.objects.count() == 2
+
+
 def test_a_closed_month_stays_and_what_comes_late_is_in_the_next(programme, places):
     a, b, _c = places
     account = open_account(programme)
