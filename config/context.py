@@ -43,6 +43,7 @@ ENTRIES = (
     ("tickets", gettext_noop("Tickets"), "feedback:tickets", "clipboard-list", "feedback.view_ticket"),
     ("rewards", gettext_noop("Rewards"), "loyalty:fulfilments", "gift", "loyalty.fulfil_redemption"),
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
+    ("finance", gettext_noop("Finance"), "loyalty:finance", "report-money", "loyalty.view_finance"),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )

@@ -69,6 +69,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "reward", "card_giftcard"),
             ("loyalty", "exchangeratio", "currency_exchange"),
             ("loyalty", "vouchertype", "local_activity"),
+            ("loyalty", "settlementrate", "price_change"),
         ),
     ),
     (
@@ -99,6 +100,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         gettext_noop("Scheduled work"),
         (
             ("loyalty", "jobrun", "play_circle"),
+            ("loyalty", "settlementrun", "balance"),
             ("loyalty", "expirynotice", "notifications"),
             ("django_celery_beat", "periodictask", "schedule"),
             ("django_celery_beat", "crontabschedule", "calendar_month"),

@@ -55,7 +55,7 @@ def resume_runs() -> int:
 @shared_task(name="loyalty.time_out_holds", soft_time_limit=240, time_limit=300)
 def time_out_holds() -> None:
     """Give back the points of holds whose time has passed."""
-    jobs.time_out_holds(now=timezone.now())
+    start_job_runs(job=JobRun.Job.TIME_OUT_HOLDS)
 
 
 @shared_task(name="loyalty.run_voucher_batch", soft_time_limit=_HOUR, time_limit=_HOUR + 60, acks_late=True)
@@ -76,9 +76,7 @@ def resume_voucher_batches() -> int:
 @shared_task(name="loyalty.expire_vouchers", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
 def expire_vouchers(*, programme_id: int | None = None) -> None:
     """End vouchers whose last day is over and note reminders that are due, of one programme or all."""
-    now = timezone.now()
-    voucher_services.expire_vouchers(now=now, programme_id=programme_id)
-    voucher_services.remind_vouchers(now=now, programme_id=programme_id)
+    start_job_runs(job=JobRun.Job.EXPIRE_VOUCHERS, programme_id=programme_id)
 
 
 @shared_task(name="loyalty.run_back_test", soft_time_limit=_HOUR, time_limit=_HOUR + 60)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, rewards, vouchers
+from loyalty.views import desk, finance, friends, rewards, statements, vouchers
 
 app_name = "loyalty"
 
@@ -26,4 +26,6 @@ urlpatterns = [
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     *rewards.urlpatterns,
     *vouchers.urlpatterns,
+    *finance.urlpatterns,
+    *statements.urlpatterns,
 ]

@@ -19,8 +19,8 @@ from config.demo.service import write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
 from config.demo.vouchers import make_vouchers
 from hotels.models import User
-from loyalty.models import Programme
-from loyalty.services.jobs import expire_lapsed_points, release_due_points
+from loyalty.models import JobRun, Programme
+from loyalty.services.jobs import expire_lapsed_points, release_due_points, run_job
 from loyalty.services.memberships import enrol_members
 from loyalty.services.tier_reviews import apply_review, approve_review, build_review, write_warnings
 from members.models import Consent
@@ -65,6 +65,7 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     redeemer = Redeemer(rng, places, users["reception"], present=now)
     _live_through(Diary(rng, places), redeemer, history, present, now=now)
     _review_tiers(programme, users["group"], now=now)
+    _close_months(programme, begin=begin, now=now)
     write_notes(rng, guest_ids, memorable, now=now)
     write_tickets(rng, places, users, memorable, now=now)
     make_friends(rng, programme, places, users, now=now)
@@ -135,6 +136,13 @@ def _live_through(
     diary.write(present, now=now)
     release_due_points(now=now)
     redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=now)
+
+
+def _close_months(programme: Programme, *, begin: dt.datetime, now: dt.datetime) -> None:
+    """Settle every month that is over between the properties."""
+    month = programme.local_date(begin).replace(day=1)
+    while (month := (month + dt.timedelta(days=32)).replace(day=1)) <= programme.local_date(now):
+        run_job(now=now, job=JobRun.Job.SETTLE, run_date=month, programme_id=programme.pk)
 
 
 def _review_tiers(programme: Programme, manager: User, *, now: dt.datetime) -> None:

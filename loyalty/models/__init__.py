@@ -19,6 +19,7 @@ from loyalty.models.reward import (
     RewardStock,
     RewardUse,
 )
+from loyalty.models.settlement import SettlementItem, SettlementLine, SettlementRate, SettlementRun
 from loyalty.models.share import SharePolicy, SocialShare
 from loyalty.models.tiers import (
     ChallengeEntry,
@@ -68,6 +69,10 @@ __all__ = [
     "RewardStock",
     "RewardUse",
     "RuleUse",
+    "SettlementItem",
+    "SettlementLine",
+    "SettlementRate",
+    "SettlementRun",
     "SharePolicy",
     "SocialShare",
     "SourceKey",

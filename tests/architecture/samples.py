@@ -21,6 +21,8 @@ from loyalty.models import (
     JobRun,
     ReferralPolicy,
     RuleUse,
+    SettlementRate,
+    SettlementRun,
     SharePolicy,
     TierBenefit,
     TierChallenge,
@@ -259,6 +261,16 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     save_rule(actor=None, now=NOW, rule=base_rule(code=f"rule-{number}", rule_set=draft))
     request_back_test(actor=samples.manager, now=NOW, rule_set_id=draft.pk)
     RuleUse.objects.create(programme=samples.programme, rule_code=f"rule-{number}", scope="points", used=1, cap=2)
+    SettlementRate.objects.create(programme=samples.programme, effective_from=day)
+    SettlementRun.objects.create(
+        programme=samples.programme,
+        start_date=day,
+        end_date=day + dt.timedelta(days=1),
+        currency="CNY",
+        created_at=NOW,
+        closed_at=NOW,
+        closed_by=samples.manager,
+    )
     AuthToken.objects.create(user=user)
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     schedule = IntervalSchedule.objects.create(every=1000 + number, period="minutes")

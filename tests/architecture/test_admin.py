@@ -29,6 +29,8 @@ WITHOUT_ADMIN = {
     "loyalty.LotMove": "shown on the posting's page; its composite key has no page in the admin",
     "loyalty.RequestKey": "idempotency keys, shown on the posting's page; composite key",
     "loyalty.ReferralCode": "the member's own code, shown on the guest's card",
+    "loyalty.SettlementItem": "the rows behind a figure of finance, each with its posting",
+    "loyalty.SettlementLine": "who owes whom, on the page of the settlement, for the properties that the reader may see",
     "loyalty.SourceKey": "business keys, shown on the posting's page; composite key",
     "loyalty.RedemptionEvent": "rows inside the redemption's page",
     "loyalty.RewardBlackout": "rows inside the reward's page",

@@ -64,6 +64,10 @@ HISTORY = [
     "loyalty_qualificationentry",
     "loyalty_voucherevent",
     "loyalty_redemptionevent",
+    "loyalty_settlementitem",
+    "loyalty_settlementline",
+    "loyalty_settlementrate",
+    "loyalty_settlementrun",
 ]
 
 
