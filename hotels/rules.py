@@ -29,6 +29,7 @@ DESK = (
     "loyalty.view_voucher",
     "loyalty.redeem_voucher",
     "loyalty.transfer_voucher",
+    "loyalty.view_approvalrequest",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )
@@ -69,6 +70,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "loyalty.undo_voucher",
         "loyalty.cancel_voucher",
         "loyalty.reveal_voucher",
+        "loyalty.decide_approval",
         "feedback.*_ticket",
         "feedback.view_*",
         "campaigns.view_*",

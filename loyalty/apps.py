@@ -35,6 +35,10 @@ class LoyaltyConfig(AppConfig):
             panels.register_guest_panel(
                 panels.GuestPanel(f"loyalty.{name}", f"loyalty/card/{name}.html", card.card_context, order, column)
             )
+        approvals = import_module("loyalty.selectors.approvals")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.approvals", "loyalty/card/approvals.html", approvals.card_context, 1, "main")
+        )
         vouchers = import_module("loyalty.selectors.voucher_card")
         panels.register_guest_panel(
             panels.GuestPanel("loyalty.vouchers", "loyalty/card/vouchers.html", vouchers.card_context, 5, "side")

@@ -11,7 +11,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
-from loyalty.models import Membership, Programme, Reward, SocialShare, TierBenefit, Voucher, VoucherType
+from loyalty.models import Membership, MovementKind, Programme, Reward, SocialShare, TierBenefit, Voucher, VoucherType
 from loyalty.rules.vouchers import Refusal
 from members.forms import DateField, DeskForm
 from members.models import Guest, Reservation, RevenueCategory
@@ -410,4 +410,33 @@ class VoucherCancelForm(DeskForm):
         max_length=200,
         widget=forms.TextInput(attrs={"autofocus": True}),
         help_text=_("Stands in the voucher's history and in the audit trail."),
+    )
+
+
+class ApprovalFilterForm(forms.Form):
+    """Narrows the lists of requests and movements."""
+
+    kind = forms.ChoiceField(label=_("Movement"), required=False, choices=[("", _("any")), *MovementKind.choices])
+
+
+class ApprovalNoteForm(DeskForm):
+    """A remark of who approves."""
+
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=300,
+        required=False,
+        help_text=_("Stands with the request and in the audit trail."),
+        widget=forms.TextInput(attrs={"autofocus": True}),
+    )
+
+
+class RefuseApprovalForm(ApprovalNoteForm):
+    """Why a request is refused."""
+
+    note = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        help_text=_("Whoever asked reads it."),
+        widget=forms.TextInput(attrs={"autofocus": True}),
     )

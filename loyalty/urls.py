@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, vouchers
+from loyalty.views import approvals, desk, friends, vouchers
 
 app_name = "loyalty"
 
@@ -26,5 +26,6 @@ urlpatterns = [
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
+    *approvals.urlpatterns,
     *vouchers.urlpatterns,
 ]

@@ -1,8 +1,21 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import backtests, earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
+from loyalty.admin import (
+    approvals,
+    backtests,
+    earning,
+    friends,
+    jobs,
+    ledger,
+    members,
+    programme,
+    tier_moves,
+    tiers,
+    vouchers,
+)
 
 __all__ = [
+    "approvals",
     "backtests",
     "earning",
     "friends",

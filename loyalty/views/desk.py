@@ -19,19 +19,37 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from hotels.views import staff_required
 from loyalty.forms import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
-from loyalty.models import EntitlementUse, Membership, Posting, Programme, Redemption, Reward, TierBenefit
+from loyalty.models import (
+    EntitlementUse,
+    Membership,
+    MovementKind,
+    Posting,
+    Programme,
+    Redemption,
+    Reward,
+    TierBenefit,
+)
 from loyalty.rules.explain import UNDONE_AT_DESK
 from loyalty.selectors.benefits import benefits_left, visit_of
 from loyalty.selectors.card import desk_programme, programme_today, summary_of
 from loyalty.selectors.members import MemberSummary
 from loyalty.selectors.postings import points_of_stays, statement
 from loyalty.selectors.referrals import what_became_of
+from loyalty.services.approvals import (
+    AdjustPoints,
+    ApprovalError,
+    CancelRedemption,
+    RedeemReward,
+    Requested,
+    perform_or_request,
+)
 from loyalty.services.entitlements import EntitlementError, undo_entitlement_use, use_entitlement
-from loyalty.services.ledger import LedgerError, reverse_posting
+from loyalty.services.ledger import LedgerError, PostingResult, reverse_posting
 from loyalty.services.memberships import AlreadyMember, MembershipError, enrol_member
-from loyalty.services.redemptions import RedemptionError, adjust_points, cancel_redemption, redeem_reward
+from loyalty.services.redemptions import RedemptionError, cancel_redemption
 from loyalty.services.referrals import ReferralError, enter_referral, find_referrer
 from loyalty.services.walk_ins import enrol_walk_in
+from loyalty.views.approvals import say_requested
 from members.models import Consent, Guest, Stay
 from members.selectors.desk import current_visit
 from members.services.guests import ConsentInput, GuestInputError, IdentityTaken, record_consent
@@ -43,6 +61,8 @@ SOURCE = "desk"
 CONSENT_TEXT = "desk-2026-11"
 # As many as fit on one printed page.
 STATEMENT_LINES = 18
+# Whoever redeemed may undo it so long; after that it is a movement of its own, with its limits.
+UNDO_WITHIN = dt.timedelta(minutes=15)
 
 
 def programme_or_404() -> Programme:
@@ -282,17 +302,21 @@ def redeem(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         reward: Reward = form.cleaned_data["reward"]
         try:
-            redemption = redeem_reward(
+            outcome = perform_or_request(
+                kind=MovementKind.REDEEM,
                 actor=staff_user(request),
                 now=now,
                 membership_id=summary.membership.pk,
-                reward_id=reward.pk,
+                payload=RedeemReward(membership_id=summary.membership.pk, reward_id=reward.pk),
                 place=place,
                 idempotency_key=str(form.key),
             )
-        except (LedgerError, RedemptionError) as error:
+        except (LedgerError, RedemptionError, ApprovalError) as error:
             form.add_error("reward", str(error))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            redemption: Redemption = outcome.result
             text = ngettext(
                 "%(reward)s redeemed for %(points)s point.",
                 "%(reward)s redeemed for %(points)s points.",
@@ -317,10 +341,24 @@ def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpRespons
     redemption = get_object_or_404(
         Redemption.objects.select_related("membership__guest", "reward"), public_id=public_id, property=place
     )
-    guest = redemption.membership.guest
+    guest, now = redemption.membership.guest, timezone.now()
     try:
-        cancel_redemption(actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=UNDONE_AT_DESK)
-    except (LedgerError, RedemptionError) as error:
+        if redemption.actor_id == user.pk and now - redemption.redeemed_at <= UNDO_WITHIN:
+            cancel_redemption(actor=user, now=now, redemption_id=redemption.pk, reason=UNDONE_AT_DESK)
+        else:
+            outcome = perform_or_request(
+                kind=MovementKind.CANCEL_REDEMPTION,
+                actor=user,
+                now=now,
+                membership_id=redemption.membership_id,
+                payload=CancelRedemption(redemption_id=redemption.pk),
+                place=place,
+                reason=UNDONE_AT_DESK,
+                idempotency_key=str(redemption.public_id),
+            )
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+    except (LedgerError, RedemptionError, ApprovalError) as error:
         return refuse_on_card(request, guest, str(error))
     text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
     return back_to_card(request, guest, text)
@@ -393,18 +431,22 @@ def adjust(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            result = adjust_points(
+            outcome = perform_or_request(
+                kind=MovementKind.ADJUST,
                 actor=staff_user(request),
                 now=now,
                 membership_id=summary.membership.pk,
-                points=data["points"],
+                payload=AdjustPoints(membership_id=summary.membership.pk, points=data["points"]),
                 reason=data["reason"],
                 place=place,
                 idempotency_key=str(form.key),
             )
-        except (LedgerError, RedemptionError) as error:
+        except (LedgerError, RedemptionError, ApprovalError) as error:
             form.add_error("points", str(error))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            result: PostingResult = outcome.result
             text = _("Points adjusted by %(points)s: %(reason)s") % {
                 "points": f"{result.points:+,}",
                 "reason": data["reason"],
