@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import uuid
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from hotels.views import staff_required
 from loyalty.forms import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
 from loyalty.models import (
+    ApprovalRequest,
     EntitlementUse,
     Membership,
     MovementKind,
@@ -354,7 +355,7 @@ def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpRespons
                 payload=CancelRedemption(redemption_id=redemption.pk),
                 place=place,
                 reason=UNDONE_AT_DESK,
-                idempotency_key=str(redemption.public_id),
+                idempotency_key=_cancellation_key(redemption),
             )
             if isinstance(outcome, Requested):
                 return say_requested(request, guest, outcome)
@@ -362,6 +363,16 @@ def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpRespons
         return refuse_on_card(request, guest, str(error))
     text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
     return back_to_card(request, guest, text)
+
+
+def _cancellation_key(redemption: Redemption) -> str:
+    """The same for a second click; another one once an earlier request for it is over."""
+    asked = ApprovalRequest.objects.filter(
+        membership=redemption.membership_id,
+        kind=MovementKind.CANCEL_REDEMPTION,
+        idempotency_key__startswith=str(redemption.public_id),
+    )
+    return f"{redemption.public_id}/{asked.exclude(state=ApprovalRequest.State.PENDING).count()}"
 
 
 @never_cache

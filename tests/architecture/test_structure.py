@@ -63,6 +63,8 @@ HISTORY = [
     "loyalty_tierchange",
     "loyalty_qualificationentry",
     "loyalty_voucherevent",
+    "loyalty_approvalrequest",
+    "loyalty_movementrecord",
 ]
 
 
