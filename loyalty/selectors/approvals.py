@@ -57,10 +57,15 @@ UNION ALL
 """
 
 
-def roles_at(user: User | None, place: Property | None) -> list[str]:
-    """The roles a user holds at a property, or for the whole group where it is about no property."""
+def roles_acting(user: User | None, place: Property | None) -> list[str]:
+    """The roles whose limits hold for what a user does at a property; all of them where it is about no property."""
     if user is None:
         return []
+    return roles_at(user, place) if place is not None else sorted({a.role for a in user.active_assignments()})
+
+
+def roles_at(user: User, place: Property | None) -> list[str]:
+    """The roles a user holds at a property, or for the whole group where it is about no property."""
     return sorted({a.role for a in user.active_assignments() if (a.covers(place) if place is not None else a.group_id)})
 
 
@@ -249,6 +254,18 @@ def line_of(request: ApprovalRequest, user: User, place: Property) -> RequestLin
     )
 
 
+def waiting_sentence(request: ApprovalRequest) -> str:
+    """What whoever asked is told: who decides, under which number, that nothing has moved; or what came of it."""
+    facts = {"role": request.get_approver_role_display(), "number": request.number}
+    if not request.is_pending:
+        return _("Request no. %(number)s: %(state)s.") % {**facts, "state": request.get_state_display()}
+    text = _("Needs approval by: %(role)s. Request no. %(number)s; nothing has moved yet.") % facts
+    if request.hold_id is None:
+        return text
+    held = _("The points are set aside until then.")
+    return f"{text} {held}"
+
+
 def signed_value(request: ApprovalRequest) -> Decimal:
     """The amount, below zero where points are taken off by hand."""
     if request.kind == MovementKind.ADJUST and int(request.payload.get("points", 0)) < 0:
@@ -333,7 +350,7 @@ def _limits_in_words(request: ApprovalRequest, day: dt.date) -> list[str]:
         return []
     limits = limits_in_force(programme=request.programme, kind=request.kind, place=request.property, on_date=day)
     amount = Amount(request.value, request.unit)
-    allowance = allowance_of(limits, roles_at(request.requested_by, request.property), amount)
+    allowance = allowance_of(limits, roles_acting(request.requested_by, request.property), amount)
     sentences = []
     if allowance.per_movement is not None:
         sentences.append(

@@ -28,6 +28,7 @@ from loyalty.selectors.approvals import (
     line_of,
     marked_lines,
     request_lines,
+    waiting_sentence,
 )
 from loyalty.services.approvals import (
     ApprovalError,
@@ -46,16 +47,11 @@ PAGE_SIZE = 20
 def say_requested(request: HttpRequest, guest: Guest, outcome: Requested) -> HttpResponse:
     """Tell at the desk that nothing has moved, who decides and under which number; it can be taken back."""
     asked = outcome.request
-    facts = {"role": asked.get_approver_role_display(), "number": asked.number}
-    if not asked.is_pending:
-        text = _("Request no. %(number)s: %(state)s.") % {**facts, "state": asked.get_state_display()}
-        messages.info(request, text)
+    if asked.is_pending:
+        undo = reverse("loyalty:withdraw_approval", args=[asked.public_id])
+        messages.warning(request, waiting_sentence(asked), extra_tags=undo)
     else:
-        text = _("Needs approval by: %(role)s. Request no. %(number)s; nothing has moved yet.") % facts
-        if asked.hold_id is not None:
-            held = _("The points are set aside until then.")
-            text = f"{text} {held}"
-        messages.warning(request, text, extra_tags=reverse("loyalty:withdraw_approval", args=[asked.public_id]))
+        messages.info(request, waiting_sentence(asked))
     return redirect("members:guest", guest.public_id)
 
 

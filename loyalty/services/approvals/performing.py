@@ -22,7 +22,7 @@ from loyalty.rules.approvals import (
     grounds_of_limits,
     highest_role,
 )
-from loyalty.selectors.approvals import limits_in_force, lookback_of, patterns_in_force, roles_at
+from loyalty.selectors.approvals import limits_in_force, lookback_of, patterns_in_force, roles_acting
 from loyalty.services.approvals.refusals import RequestConflict
 from loyalty.services.approvals.registry import (
     MovementType,
@@ -173,7 +173,7 @@ def perform_or_request(
     if known := _answered(case):
         return known
     limits = limits_in_force(programme=programme, kind=kind, place=place, on_date=day) if actor else []
-    allowance = allowance_of(limits, roles_at(actor, place), case.amount)
+    allowance = allowance_of(limits, roles_acting(actor, place), case.amount)
     grounds = grounds_of_limits(allowance, case.amount, used)
     findings = _patterns(case, allowance, day)
     if grounds or any(finding.pattern.is_hold for finding in findings):
