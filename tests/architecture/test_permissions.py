@@ -93,7 +93,7 @@ TABLE = {
     "loyalty:issue_voucher": "LNNNNYYYN LNNNNYYYN",
     "loyalty:approvals": "LNNYYYYYY ---------",
     # A receptionist sees only their own requests; others see that it is there, and the service refuses.
-    "loyalty:approval": "LNNHHYYYY LNNHHRYYR",
+    "loyalty:approval": "LNNHHYYYY LNNHHYYYY",
     "loyalty:refuse_approval": "LNNNNNYYN LNNNNNYYN",
     "loyalty:withdraw_approval": "--------- LNNHHRRRR",
     "loyalty:review_marked": "--------- LNNNNNYYN",
@@ -354,7 +354,7 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
         "code": samples.tag.code,
         "seq": 2,
         "redemption_id": member.voucher_use.redemption_id,
-        "pk": samples.marked.pk,
+        "pk": samples.marked.pk if route.startswith("approvals/") else 1,
         "key": "abc-def",
         "uidb36": "1",
         "membership_number": member.membership.number,

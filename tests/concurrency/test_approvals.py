@@ -182,7 +182,7 @@ def test_over_any_history_ledger_requests_and_daily_counters_tie(db, steps, seed
             assert isinstance(outcome, Requested) == (abs(points) > 250 or _used(clerk, outcome) + abs(points) > 600)
             moved += points if isinstance(outcome, Performed) else 0
         elif what == "expire":
-            expire_requests(now=NOW)
+            expire_requests(now=NOW + dt.timedelta(days=4))
         elif pending:
             request = rng.choice(pending)
             facts = {"now": LATER, "request_id": request.pk}

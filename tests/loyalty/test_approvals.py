@@ -523,7 +523,7 @@ def test_the_check_costs_the_same_for_many_movements(programme, member, clerk, p
 
 @pytest.fixture
 def desk(client, programme, clerk, manager):
-    make_limit(programme, role="property_manager", approver_role="group_manager")
+    make_limit(programme, role="property_manager", per_movement=2000, per_day=None, approver_role="group_manager")
     make_limit(programme, kind="redeem")
     make_limit(programme, kind="issue_voucher", unit="CNY", role="property_manager", per_movement=50)
     return client
@@ -535,7 +535,7 @@ def test_the_desk_says_who_decides_and_that_nothing_moved(desk, programme, manag
 
     page = desk.post(
         reverse("loyalty:adjust", args=[member.guest.public_id]),
-        {"request_key": uuid.uuid4(), "points": "2000", "reason": "致歉"},
+        {"request_key": uuid.uuid4(), "points": "2500", "reason": "致歉"},
         follow=True,
     ).content.decode()
 
@@ -620,7 +620,7 @@ def test_the_list_costs_the_same_for_one_row_and_for_thirty(desk, programme, cle
         for _ in range(number):
             row = make_member(programme)
             request = asked(clerk, row, 1200, place, now=timezone.now())
-            asked(manager, row, 1200, place, now=timezone.now())
+            asked(manager, row, 2500, place, now=timezone.now())
             adjust(clerk, row, 1, place, now=timezone.now())
             if tab == "decided":
                 refuse_request(actor=manager, now=timezone.now(), request_id=request.pk, note="否")
@@ -640,7 +640,7 @@ def test_the_list_costs_the_same_for_one_row_and_for_thirty(desk, programme, cle
 def test_the_badge_counts_what_the_reader_may_decide(desk, programme, member, clerk, manager, place):
     make_limit(programme)
     asked(clerk, member, 1200, place)
-    asked(manager, member, 1200, place)
+    asked(manager, member, 2500, place)
     elsewhere = make_staff(Role.PROPERTY_MANAGER, place=make_property())
 
     def badge(user):
