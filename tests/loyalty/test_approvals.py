@@ -734,8 +734,8 @@ def test_a_batch_above_the_limit_waits_and_is_ordered_by_the_approval(client, pr
 
     request = ApprovalRequest.objects.get()
     assert (request.value, request.unit, request.property) == (Decimal(1100), "CNY", None)
+    of_place = make_staff(Role.PROPERTY_MANAGER, place=make_property())
     with pytest.raises(NotTheApprover):
-        of_place = make_staff(Role.PROPERTY_MANAGER, place=make_property())
         approve_request(actor=of_place, now=timezone.now(), request_id=request.pk)
     done = approve_request(actor=make_staff(Role.GROUP_MANAGER), now=timezone.now(), request_id=request.pk)
     assert (done.state, voucher_type.batches.get().quantity) == ("approved", 11)
