@@ -36,6 +36,7 @@ def test_a_redemption_waits_and_is_approved_by_key(hotel, page, live_server, sig
     page.goto(f"{live_server.url}/approvals/")
     assert page.locator(".nav-approvals .rail-count").inner_text().startswith("1")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".table-wrap").evaluate("el => el.scrollWidth <= el.clientWidth")
     page.keyboard.press("a")
     page.locator("#dialog .grounds").wait_for()
     page.keyboard.press("Enter")
