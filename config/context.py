@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from hotels.models import User
 from hotels.selectors import current_property, group_name, visible_properties
+from loyalty.selectors.approvals import count_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class NavItem:
         url: Where it leads.
         icon: Name of the icon.
         is_current: Whether the page shown now lies below it.
+        count: What waits there for the user, counted up to a limit; None for entries that count nothing.
     """
 
     code: str
@@ -31,6 +33,7 @@ class NavItem:
     url: str
     icon: str
     is_current: bool
+    count: int | None = None
 
 
 # The guest card is part of the desk, whatever its address.
@@ -44,6 +47,7 @@ ENTRIES = (
     ("rewards", gettext_noop("Rewards"), "loyalty:fulfilments", "gift", "loyalty.fulfil_redemption"),
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
     ("finance", gettext_noop("Finance"), "loyalty:finance", "report-money", "loyalty.view_finance"),
+    ("approvals", gettext_noop("Approvals"), "loyalty:approvals", "checks", "loyalty.view_approvalrequest"),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )
@@ -65,7 +69,8 @@ def navigation(request: HttpRequest, user: User) -> list[NavItem]:
             is_current = url_name == "members:desk"
         else:
             is_current = url != "/" and request.path.startswith(url)
-        items.append(NavItem(code, _(label), url, icon, is_current))
+        counts = code == "approvals" and user.has_perm("loyalty.decide_approval")
+        items.append(NavItem(code, _(label), url, icon, is_current, count_waiting(user) if counts else None))
     return items
 
 

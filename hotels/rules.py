@@ -31,6 +31,7 @@ DESK = (
     "loyalty.view_voucher",
     "loyalty.redeem_voucher",
     "loyalty.transfer_voucher",
+    "loyalty.view_approvalrequest",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )
@@ -72,6 +73,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "loyalty.override_redemption",
         "loyalty.cancel_voucher",
         "loyalty.reveal_voucher",
+        "loyalty.decide_approval",
         "feedback.*_ticket",
         "feedback.view_*",
         "campaigns.view_*",

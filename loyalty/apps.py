@@ -41,6 +41,10 @@ class LoyaltyConfig(AppConfig):
                 "loyalty.redemptions", "loyalty/card/redemptions.html", redemptions.card_context, 6, "side"
             )
         )
+        approvals = import_module("loyalty.selectors.approvals")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.approvals", "loyalty/card/approvals.html", approvals.card_context, 1, "main")
+        )
         vouchers = import_module("loyalty.selectors.voucher_card")
         panels.register_guest_panel(
             panels.GuestPanel("loyalty.vouchers", "loyalty/card/vouchers.html", vouchers.card_context, 5, "side")

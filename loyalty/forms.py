@@ -13,7 +13,16 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from hotels.models import Property, RoomType
-from loyalty.models import Membership, Programme, RewardCategory, SocialShare, TierBenefit, Voucher, VoucherType
+from loyalty.models import (
+    Membership,
+    MovementKind,
+    Programme,
+    RewardCategory,
+    SocialShare,
+    TierBenefit,
+    Voucher,
+    VoucherType,
+)
 from loyalty.rules.rewards import QUANTITY_MAXIMUM
 from loyalty.rules.vouchers import Refusal
 from members.forms import DateField, DeskForm
@@ -570,3 +579,32 @@ class StatementForm(forms.Form):
         if start > last and not self.errors:
             self.add_error("last", _("The last day lies before the first."))
         return {**data, "start": start, "last": last}
+
+
+class ApprovalFilterForm(forms.Form):
+    """Narrows the lists of requests and movements."""
+
+    kind = forms.ChoiceField(label=_("Movement"), required=False, choices=[("", _("any")), *MovementKind.choices])
+
+
+class ApprovalNoteForm(DeskForm):
+    """A remark of who approves."""
+
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=300,
+        required=False,
+        help_text=_("Stands with the request and in the audit trail."),
+        widget=forms.TextInput(attrs={"autofocus": True}),
+    )
+
+
+class RefuseApprovalForm(ApprovalNoteForm):
+    """Why a request is refused."""
+
+    note = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        help_text=_("Whoever asked reads it."),
+        widget=forms.TextInput(attrs={"autofocus": True}),
+    )

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from loyalty.models import JobRun
-from loyalty.services import backtests, jobs, redemptions
+from loyalty.services import approvals, backtests, jobs, redemptions
 from loyalty.services import vouchers as voucher_services
 
 _HOUR = 3600
@@ -56,6 +56,12 @@ def resume_runs() -> int:
 def time_out_holds() -> None:
     """Give back the points of holds whose time has passed."""
     start_job_runs(job=JobRun.Job.TIME_OUT_HOLDS)
+
+
+@shared_task(name="loyalty.expire_approvals", soft_time_limit=240, time_limit=300)
+def expire_approvals() -> int:
+    """End requests for approval that nobody decided in time and give held points back."""
+    return approvals.expire_requests(now=timezone.now())
 
 
 @shared_task(name="loyalty.run_voucher_batch", soft_time_limit=_HOUR, time_limit=_HOUR + 60, acks_late=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, finance, friends, rewards, statements, vouchers
+from loyalty.views import approvals, desk, finance, friends, rewards, statements, vouchers
 
 app_name = "loyalty"
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     *rewards.urlpatterns,
+    *approvals.urlpatterns,
     *vouchers.urlpatterns,
     *finance.urlpatterns,
     *statements.urlpatterns,

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from config.demo.approvals import make_approvals
 from config.demo.friends import make_friends
 from config.demo.organization import make_logins, make_organization
 from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_guests
@@ -70,7 +71,8 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     write_tickets(rng, places, users, memorable, now=now)
     make_friends(rng, programme, places, users, now=now)
     make_vouchers(rng, programme, places, users, list(memorable.values()), now=now)
-    say("Notes, tags, tickets, friends, vouchers.")
+    make_approvals(programme, places, users, now=now)
+    say("Notes, tags, tickets, friends, vouchers, approvals.")
 
 
 def _make_guests(rng: random.Random, count: int, *, begin: dt.datetime, today: dt.date) -> list[int]:

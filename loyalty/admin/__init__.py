@@ -1,6 +1,7 @@
 """The programme, its members and the ledger in the admin."""
 
 from loyalty.admin import (
+    approvals,
     backtests,
     earning,
     friends,
@@ -16,6 +17,7 @@ from loyalty.admin import (
 )
 
 __all__ = [
+    "approvals",
     "backtests",
     "earning",
     "friends",

@@ -1,5 +1,13 @@
 """Tables of the programme and the ledger, one noun a module."""
 
+from loyalty.models.approvals import (
+    ApprovalLimit,
+    ApprovalRequest,
+    DailyUse,
+    MovementKind,
+    MovementRecord,
+    VelocityRule,
+)
 from loyalty.models.backtest import BackTest
 from loyalty.models.earning import EarningRule, EarningRuleSet, RuleUse
 from loyalty.models.expiry import ExpiryNotice
@@ -38,8 +46,11 @@ from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, Vouch
 
 __all__ = [
     "Account",
+    "ApprovalLimit",
+    "ApprovalRequest",
     "BackTest",
     "ChallengeEntry",
+    "DailyUse",
     "EarningRule",
     "EarningRuleSet",
     "Entitlement",
@@ -52,6 +63,8 @@ __all__ = [
     "Lot",
     "LotMove",
     "Membership",
+    "MovementKind",
+    "MovementRecord",
     "Posting",
     "Programme",
     "QualificationEntry",
@@ -87,6 +100,7 @@ __all__ = [
     "TierReviewRow",
     "TierSource",
     "TierWarning",
+    "VelocityRule",
     "Voucher",
     "VoucherBatch",
     "VoucherBlackout",

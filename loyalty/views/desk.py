@@ -19,19 +19,26 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from hotels.views import staff_required
 from loyalty.forms import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, StayForm
-from loyalty.models import EntitlementUse, Membership, Posting, Programme, TierBenefit
+from loyalty.models import EntitlementUse, Membership, MovementKind, Posting, Programme, TierBenefit
 from loyalty.rules.explain import UNDONE_AT_DESK
 from loyalty.selectors.benefits import benefits_left, visit_of
 from loyalty.selectors.card import desk_programme, programme_today, summary_of
 from loyalty.selectors.members import MemberSummary
 from loyalty.selectors.postings import points_of_stays, statement
 from loyalty.selectors.referrals import what_became_of
+from loyalty.services.approvals import (
+    AdjustPoints,
+    ApprovalError,
+    Requested,
+    perform_or_request,
+)
 from loyalty.services.entitlements import EntitlementError, undo_entitlement_use, use_entitlement
-from loyalty.services.ledger import LedgerError, reverse_posting
+from loyalty.services.ledger import LedgerError, PostingResult, reverse_posting
 from loyalty.services.memberships import AlreadyMember, MembershipError, enrol_member
-from loyalty.services.redemptions import RedemptionError, adjust_points
+from loyalty.services.redemptions import RedemptionError
 from loyalty.services.referrals import ReferralError, enter_referral, find_referrer
 from loyalty.services.walk_ins import enrol_walk_in
+from loyalty.views.approvals import say_requested
 from members.models import Consent, Guest, Stay
 from members.selectors.desk import current_visit
 from members.services.guests import ConsentInput, GuestInputError, IdentityTaken, record_consent
@@ -43,6 +50,8 @@ SOURCE = "desk"
 CONSENT_TEXT = "desk-2026-11"
 # As many as fit on one printed page.
 STATEMENT_LINES = 18
+# Whoever redeemed may undo it so long; after that it is a movement of its own, with its limits.
+UNDO_WITHIN = dt.timedelta(minutes=15)
 
 
 def programme_or_404() -> Programme:
@@ -338,18 +347,22 @@ def adjust(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            result = adjust_points(
+            outcome = perform_or_request(
+                kind=MovementKind.ADJUST,
                 actor=staff_user(request),
                 now=now,
                 membership_id=summary.membership.pk,
-                points=data["points"],
+                payload=AdjustPoints(membership_id=summary.membership.pk, points=data["points"]),
                 reason=data["reason"],
                 place=place,
                 idempotency_key=str(form.key),
             )
-        except (LedgerError, RedemptionError) as error:
+        except (LedgerError, RedemptionError, ApprovalError) as error:
             form.add_error("points", str(error))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            result: PostingResult = outcome.result
             text = _("Points adjusted by %(points)s: %(reason)s") % {
                 "points": f"{result.points:+,}",
                 "reason": data["reason"],

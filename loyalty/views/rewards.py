@@ -23,21 +23,30 @@ from hotels.resources import neutralize
 from hotels.services.audit import record_audit
 from hotels.views import staff_required
 from loyalty.forms import CancelRedemptionForm, FulfilmentFilterForm, RedeemForm
-from loyalty.models import Redemption, Reward
+from loyalty.models import ApprovalRequest, MovementKind, Redemption, Reward
 from loyalty.rules.explain import UNDONE_AT_DESK
-from loyalty.rules.rewards import picture_type
+from loyalty.rules.rewards import UNDO_WITHIN, picture_type
 from loyalty.selectors.demand import DemandRow, demand
 from loyalty.selectors.redemptions import TABS, fulfilments
 from loyalty.selectors.rewards import offers
+from loyalty.services.approvals import (
+    ApprovalError,
+    CancelRedemption,
+    Performed,
+    RedeemReward,
+    Requested,
+    perform_or_request,
+)
 from loyalty.services.ledger import LedgerError
 from loyalty.services.redemptions import (
     RedemptionError,
     cancel_redemption,
     fulfil_redemption,
     mark_no_show,
-    redeem_reward,
+    quote_reward,
     reopen_redemption,
 )
+from loyalty.views.approvals import say_requested
 from loyalty.views.desk import member_summary_or_404, programme_or_404
 from members.views.sheets import (
     back_to_card,
@@ -94,22 +103,40 @@ def redeem(request: HttpRequest, public_id: UUID) -> HttpResponse:
         reward_id, price_id, expected = _chosen(data["reward"])
         get_object_or_404(Reward, pk=reward_id, programme=programme)
         try:
-            redemption = redeem_reward(
+            if expected is None:
+                option = quote_reward(
+                    now=now,
+                    membership_id=summary.membership.pk,
+                    reward_id=reward_id,
+                    place=place,
+                    for_date=data["for_date"],
+                    quantity=data["quantity"] or 1,
+                )
+                price_id, expected = option.price_id, (option.points, option.cash)
+            outcome = perform_or_request(
+                kind=MovementKind.REDEEM,
                 actor=staff_user(request),
                 now=now,
                 membership_id=summary.membership.pk,
-                reward_id=reward_id,
+                payload=RedeemReward(
+                    membership_id=summary.membership.pk,
+                    reward_id=reward_id,
+                    points=expected[0],
+                    cash=expected[1],
+                    price_id=price_id,
+                    for_date=data["for_date"],
+                    quantity=data["quantity"] or 1,
+                    note=data["note"],
+                ),
                 place=place,
                 idempotency_key=str(form.key),
-                for_date=data["for_date"],
-                quantity=data["quantity"] or 1,
-                price_id=price_id,
-                expected=expected,
-                note=data["note"],
             )
-        except (LedgerError, RedemptionError) as error:
+        except (LedgerError, RedemptionError, ApprovalError) as error:
             form.add_error("reward", str(error))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            redemption: Redemption = outcome.result
             undo = reverse("loyalty:cancel_redemption", args=[redemption.public_id])
             return back_to_card(request, guest, _told(redemption), undo=undo)
     date, quantity = form.asked(today)
@@ -158,16 +185,41 @@ def _redemption(request: HttpRequest, public_id: UUID) -> Redemption:
 @staff_required("loyalty.redeem_points")
 def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Undo a redemption right after it was made; the ledger keeps both entries."""
-    redemption = _redemption(request, public_id)
+    redemption, user, now = _redemption(request, public_id), staff_user(request), timezone.now()
     guest = redemption.membership.guest
     try:
-        cancel_redemption(
-            actor=staff_user(request), now=timezone.now(), redemption_id=redemption.pk, reason=UNDONE_AT_DESK
-        )
-    except (LedgerError, RedemptionError) as error:
+        if redemption.actor_id == user.pk and now - redemption.redeemed_at <= UNDO_WITHIN:
+            cancel_redemption(actor=user, now=now, redemption_id=redemption.pk, reason=UNDONE_AT_DESK)
+        else:
+            outcome = _ask_to_cancel(request, redemption, reason=UNDONE_AT_DESK)
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+    except (LedgerError, RedemptionError, ApprovalError) as error:
         return refuse_on_card(request, guest, str(error))
     text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
     return back_to_card(request, guest, text)
+
+
+def _ask_to_cancel(
+    request: HttpRequest, redemption: Redemption, *, reason: str, against_rules: bool = False
+) -> Performed | Requested:
+    asked = ApprovalRequest.objects.filter(
+        membership=redemption.membership_id,
+        kind=MovementKind.CANCEL_REDEMPTION,
+        idempotency_key__startswith=str(redemption.public_id),
+    )
+    # The same key for a second click; another one once an earlier request for it is over.
+    key = f"{redemption.public_id}/{asked.exclude(state=ApprovalRequest.State.PENDING).count()}"
+    return perform_or_request(
+        kind=MovementKind.CANCEL_REDEMPTION,
+        actor=staff_user(request),
+        now=timezone.now(),
+        membership_id=redemption.membership_id,
+        payload=CancelRedemption(redemption_id=redemption.pk, against_rules=against_rules),
+        place=redemption.property,
+        reason=reason,
+        idempotency_key=key,
+    )
 
 
 @never_cache
@@ -179,16 +231,18 @@ def cancel_with_reason(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = CancelRedemptionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            cancel_redemption(
-                actor=user,
-                now=timezone.now(),
-                redemption_id=redemption.pk,
+            outcome = _ask_to_cancel(
+                request,
+                redemption,
                 reason=form.cleaned_data["reason"],
-                may_override=user.has_perm("loyalty.override_redemption", redemption.property),
+                against_rules=user.has_perm("loyalty.override_redemption", redemption.property),
             )
-        except (LedgerError, RedemptionError) as error:
+        except (LedgerError, RedemptionError, ApprovalError) as error:
             form.add_error("reason", str(error))
         else:
+            if isinstance(outcome, Requested):
+                say_requested(request, redemption.membership.guest, outcome)
+                return _list_again(request)
             text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
             return _done(request, text)
     context = {"form": form, "guest": redemption.membership.guest, "redemption": redemption}
@@ -299,6 +353,10 @@ def _names(redemption: Redemption) -> dict[str, str]:
 def _done(request: HttpRequest, text: str, redemption: Redemption | None = None) -> HttpResponse:
     undo = reverse("loyalty:reopen_redemption", args=[redemption.public_id]) if redemption else ""
     messages.success(request, text, extra_tags=undo)
+    return _list_again(request)
+
+
+def _list_again(request: HttpRequest) -> HttpResponse:
     response = redirect("loyalty:fulfilments")
     if in_dialog(request):
         # The list around the dialog is drawn anew.

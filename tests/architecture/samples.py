@@ -15,10 +15,13 @@ from campaigns.models import Campaign
 from feedback.services import open_ticket
 from hotels.models import ExchangeRate, Role
 from loyalty.models import (
+    ApprovalLimit,
+    ApprovalRequest,
     ExchangeRatio,
     ExpiryNotice,
     JobError,
     JobRun,
+    MovementRecord,
     ReferralPolicy,
     RuleUse,
     SettlementRate,
@@ -31,9 +34,11 @@ from loyalty.models import (
     TierReview,
     TierReviewRow,
     TierWarning,
+    VelocityRule,
     VoucherBatch,
     VoucherBlackout,
 )
+from loyalty.services.approvals import AdjustPoints, perform_or_request
 from loyalty.services.backtests import request_back_test
 from loyalty.services.entitlements import use_entitlement
 from loyalty.services.ledger import RequestKey, adjust_points, place_hold
@@ -120,6 +125,18 @@ def make_member(samples: SimpleNamespace):
         membership_id=membership.pk,
         property_id=place.pk,
     )
+    clerk = make_staff(Role.RECEPTIONIST, place=place)
+    for points in (500, 50):
+        perform_or_request(
+            kind="adjust",
+            actor=clerk,
+            now=NOW,
+            payload=AdjustPoints(membership_id=membership.pk, points=points),
+            membership_id=membership.pk,
+            place=place,
+            reason="致歉",
+            idempotency_key=f"sample-{number}-{points}",
+        )
     TierChange.objects.create(membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW)
     later = NOW + dt.timedelta(minutes=number)
     friend = enrol_member(
@@ -248,6 +265,15 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
     )
+    ApprovalLimit.objects.create(
+        programme=samples.programme,
+        kind="grant_tier",
+        role="group_manager",
+        unit="times",
+        approver_role="group_manager",
+        effective_from=day,
+    )
+    VelocityRule.objects.create(programme=samples.programme, check_code="near_limit", count=9, effective_from=day)
     run = JobRun.objects.create(
         job=JobRun.Job.EXPIRE_POINTS,
         programme=samples.programme,
@@ -297,8 +323,25 @@ def make_samples() -> SimpleNamespace:
     )
     ReferralPolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     SharePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
+    ApprovalLimit.objects.create(
+        programme=programme,
+        kind="adjust",
+        role="receptionist",
+        per_movement=100,
+        approver_role="property_manager",
+        effective_from=dt.date(2018, 1, 1),
+    )
+    VelocityRule.objects.create(
+        programme=programme,
+        check_code="same_pair",
+        kind="adjust",
+        outcome="flag",
+        effective_from=dt.date(2018, 1, 1),
+    )
     make_row_of_everything(samples)
     samples.member = make_member(samples)
+    samples.approval = ApprovalRequest.objects.order_by("pk").last()
+    samples.marked = MovementRecord.objects.order_by("pk").last()
     samples.voucher_batch = VoucherBatch.objects.order_by("pk").last()
     samples.batch = ImportBatch.objects.order_by("pk").last()
     return samples

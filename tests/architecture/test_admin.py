@@ -25,6 +25,7 @@ WITHOUT_ADMIN = {
     "members.Consent": "rows inside the guest's page",
     "members.FolioLine": "rows inside the stay's page",
     "members.ImportRow": "encrypted rows of a file, read on the import page",
+    "loyalty.DailyUse": "the counter behind a daily limit; what it adds up is read as movements",
     "loyalty.JobError": "rows inside the run's page",
     "loyalty.LotMove": "shown on the posting's page; its composite key has no page in the admin",
     "loyalty.RequestKey": "idempotency keys, shown on the posting's page; composite key",

@@ -68,6 +68,8 @@ HISTORY = [
     "loyalty_settlementline",
     "loyalty_settlementrate",
     "loyalty_settlementrun",
+    "loyalty_approvalrequest",
+    "loyalty_movementrecord",
 ]
 
 

@@ -9,7 +9,7 @@ from loyalty.services.redemptions.fulfilling import (
     reopen_redemption,
 )
 from loyalty.services.redemptions.pricing import change_price
-from loyalty.services.redemptions.redeeming import redeem_reward
+from loyalty.services.redemptions.redeeming import quote_reward, redeem_reward
 from loyalty.services.redemptions.refusals import (
     CancellationRefused,
     ReasonRequired,
@@ -34,6 +34,7 @@ __all__ = [
     "expire_redemptions",
     "fulfil_redemption",
     "mark_no_show",
+    "quote_reward",
     "redeem_reward",
     "reopen_redemption",
 ]

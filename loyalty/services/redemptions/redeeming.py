@@ -148,6 +148,37 @@ def redeem_reward(
     return redemption
 
 
+def quote_reward(
+    *,
+    now: dt.datetime,
+    membership_id: int,
+    reward_id: int,
+    place: Property,
+    for_date: dt.date | None = None,
+    quantity: int = 1,
+    price_id: int | None = None,
+    expected: tuple[int, Decimal] | None = None,
+) -> Option:
+    """What `redeem_reward` would take for one, without taking it; the arguments are the same.
+
+    Raises:
+        RewardUnavailable: The reward is inactive or of another programme.
+        RewardRefused: It cannot be had.
+    """
+    date = for_date or place.local_date(now)
+    found = terms_of_reward(
+        reward_id=reward_id, place=place, today=place.local_date(now), for_date=date, membership_id=membership_id
+    )
+    if found is None:
+        raise Reward.DoesNotExist
+    terms, member = found
+    if member is None:
+        raise Membership.DoesNotExist
+    return _choose(
+        terms, member, place=place, now=now, date=date, quantity=quantity, price_id=price_id, expected=expected
+    )
+
+
 def _choose(
     terms: RewardTerms,
     member: MemberFacts,
