@@ -59,6 +59,8 @@ TABLE = {
     "members:import_columns": "--------- LNNNNNYYN",
     "members:import_apply": "--------- LNNNNNRRN",
     "members:import_cancel": "--------- LNNNNNYYN",
+    "members:import_pause": "--------- LNNNNNYYN",
+    "members:import_resume": "--------- LNNNNNYYN",
     "members:import_undo": "LNNNNNRRN LNNNNNRRN",
     "members:import_progress": "LNNNNNYYN ---------",
     "members:import_errors_csv": "LNNNNNYYN ---------",

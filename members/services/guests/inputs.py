@@ -24,6 +24,10 @@ ENCRYPTED_KINDS = frozenset({Kind.PHONE, Kind.EMAIL, Kind.DOCUMENT})
 LAST4_KINDS = frozenset({Kind.PHONE, Kind.DOCUMENT})
 PROFILE_FIELDS = ("name", "gender", "birthday", "nationality", "language", "company")
 OLDEST_BIRTHDAY = dt.date(1900, 1, 1)
+GENDERS = frozenset(Guest.Gender.values)
+PROFILE_LIMITS = {
+    name: Guest._meta.get_field(name).max_length for name in (*PROFILE_FIELDS, "name_pinyin", "name_initials")
+}
 UNIQUE_IDENTITY = "members_guestidentity_unique"
 
 IDENTITY_TAKEN_MESSAGES = {
@@ -104,6 +108,7 @@ class GuestInput:
         document_type: A key of `members.rules.identity.DOCUMENT_TYPES`; guessed from the number if empty.
         membership_number: A number given by this or an earlier programme.
         region: Country whose telephone numbers come without a country code.
+        is_normal: The identities are normal forms of `members.rules.identity` already, and texts are clean.
     """
 
     name: str
@@ -118,15 +123,16 @@ class GuestInput:
     company: str = ""
     membership_number: str = ""
     region: str = "CN"
+    is_normal: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IdentityValue:
-    """One identity in its stored form."""
+    """One identity in its normal form, with what finds and shows it."""
 
     kind: str
     issuer: str
-    stored: bytes
+    normal: str
     index: bytes
     last4: bytes | None
     masked: str
@@ -135,6 +141,12 @@ class IdentityValue:
     def key(self) -> tuple[str, str, bytes]:
         """What must be unique over the group."""
         return (self.kind, self.issuer, self.index)
+
+    @property
+    def stored(self) -> bytes:
+        """What the database keeps: encrypted anew at each call where the kind is personal."""
+        plain = self.normal.encode()
+        return vault.encrypt(plain) if self.kind in ENCRYPTED_KINDS else plain
 
 
 @dataclass
@@ -159,7 +171,7 @@ def check_guest(row: GuestInput, *, today: dt.date) -> CheckedGuest:
     identities = _check_identities(row, problems)
     gender, birthday = row.gender, row.birthday
     if row.document_number and "document_number" not in problems and _document_type(row) == rules.ID_CARD:
-        number = rules.normalize_document(rules.ID_CARD, row.document_number)
+        number = row.document_number if row.is_normal else rules.normalize_document(rules.ID_CARD, row.document_number)
         gender = gender or rules.id_card_gender(number)
         birthday = birthday or rules.id_card_birthday(number)
     profile = check_profile(
@@ -187,9 +199,12 @@ def _check_identities(row: GuestInput, problems: dict[str, Problem]) -> list[Ide
         ("document_number", Kind.DOCUMENT, _document_type(row), row.document_number),
         ("membership_number", Kind.MEMBERSHIP, "", row.membership_number),
     ):
-        if not str(raw).strip():
+        if not raw or not str(raw).strip():
             continue
         try:
+            if row.is_normal:
+                identities.append(normal_identity(kind, issuer, raw))
+                continue
             identities.append(identity_value(kind, issuer, raw, region=row.region))
         except rules.IdentityError as error:
             problems[name] = Problem(error.code, error.template, error.params)
@@ -201,16 +216,20 @@ def _document_type(row: GuestInput) -> str:
 
 
 def identity_value(kind: str, issuer: str, raw: str, *, region: str = "CN") -> IdentityValue:
-    """Normalize, encrypt where the kind is personal, index and mask one identity.
+    """Normalize, index and mask one identity.
 
     Raises:
         rules.IdentityError: the text is not of this kind.
     """
-    normal = normalize_identity(kind, issuer, raw, region=region)
+    return normal_identity(kind, issuer, normalize_identity(kind, issuer, raw, region=region))
+
+
+def normal_identity(kind: str, issuer: str, normal: str) -> IdentityValue:
+    """An identity whose normal form is known."""
     return IdentityValue(
         kind=str(kind),
         issuer=issuer,
-        stored=vault.encrypt(normal.encode()) if kind in ENCRYPTED_KINDS else normal.encode(),
+        normal=normal,
         index=vault.blind_index(kind, normal),
         last4=vault.last4_index(kind, normal) if kind in LAST4_KINDS else None,
         masked=rules.mask(kind, normal),
@@ -253,15 +272,15 @@ def check_profile(values: Mapping[str, Any], *, today: dt.date, problems: dict[s
         if profile["birthday"] and not OLDEST_BIRTHDAY <= profile["birthday"] <= today:
             problems["birthday"] = Problem("birthday_impossible", _("The birthday lies before 1900 or in the future."))
     for name in {"gender", "nationality", "language", "company"} & values.keys():
-        profile[name] = rules.clean_text(values[name] or "")
-    if profile.get("gender", "") not in Guest.Gender.values:
+        profile[name] = rules.clean_text(values[name]) if values[name] else ""
+    if profile.get("gender", "") not in GENDERS:
         problems["gender"] = Problem("gender_unknown", _("The gender is female, male or not stated."))
     if "nationality" in profile:
         profile["nationality"] = profile["nationality"].upper()
-        if not re.fullmatch(r"(?:[A-Z]{2})?", profile["nationality"]):
+        if profile["nationality"] and not re.fullmatch(r"[A-Z]{2}", profile["nationality"]):
             problems["nationality"] = Problem("nationality_invalid", _("Use the two-letter country code, such as CN."))
     for name, value in profile.items():
-        limit = Guest._meta.get_field(name).max_length  # type: ignore[union-attr]
+        limit = PROFILE_LIMITS[name]
         if limit and len(value) > limit and name not in problems:
             problems[name] = Problem("too_long", _("At most %(count)d characters."), {"count": limit})
         elif isinstance(value, str) and "\x00" in value:

@@ -7,6 +7,7 @@ nothing. At any time rows = new + changed + unchanged + wrong once the check is 
 """
 
 from members.services.imports.batches import (
+    PAUSABLE_STATUSES,
     RUNNING_STATUSES,
     SMALL_ROWS,
     ColumnsWrong,
@@ -17,6 +18,8 @@ from members.services.imports.batches import (
     discard_stale_imports,
     due_imports,
     mask_cell,
+    pause_import,
+    resume_import,
     start_import,
 )
 from members.services.imports.runs import LEASE, read_cells, run_import
@@ -31,6 +34,7 @@ from members.services.imports.undo import (
 
 __all__ = [
     "LEASE",
+    "PAUSABLE_STATUSES",
     "RUNNING_STATUSES",
     "SMALL_ROWS",
     "UNDO_WITHIN",
@@ -45,8 +49,10 @@ __all__ = [
     "due_imports",
     "forget_traces",
     "mask_cell",
+    "pause_import",
     "preview_undo",
     "read_cells",
+    "resume_import",
     "run_import",
     "start_import",
     "undo_import",
