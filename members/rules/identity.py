@@ -36,6 +36,7 @@ ID_CARD_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 ID_CARD_CHECK_CHARACTERS = "10X98765432"
 ID_CARD_LENGTH = 18
 OLD_ID_CARD_LENGTH = 15
+CENTURIES = ("19", "20")
 
 EMAIL_MAX_LENGTH = 254
 NUMBER_MAX_LENGTH = 40
@@ -171,7 +172,7 @@ def normalize_document(document_type: str, raw: str) -> str:
 
     Raises:
         IdentityError: `document_type_unknown`, `document_rounded`, `document_invalid`, `id_card_length`,
-            `id_card_birthday`, `id_card_checksum`.
+            `id_card_truncated`, `id_card_birthday`, `id_card_checksum`.
     """
     if document_type == ID_CARD and _ID_CARD_IN_FORM.fullmatch(raw):
         return _normalize_id_card(raw)
@@ -191,6 +192,13 @@ def normalize_document(document_type: str, raw: str) -> str:
 
 def _normalize_id_card(text: str) -> str:
     if re.fullmatch(r"\d{15}", text):
+        if text[6:8] in CENTURIES:
+            # Where an old number has the year of birth, a new one without its end has the century. Who was born in
+            # 1919 or 1920 has no old card any more, so nothing is lost by not guessing.
+            raise IdentityError(
+                code="id_card_truncated",
+                message=_("The last three characters of this ID card number are missing. Type the whole number."),
+            )
         # GB 11643-1989 numbers wrote the year with two digits and had no check character.
         seventeen = text[:6] + "19" + text[6:]
         text = seventeen + id_card_check_character(seventeen)

@@ -17,7 +17,7 @@ def known_keys(batch: ImportBatch, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Row numbers of those keys that earlier rows of the file have."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT key, row_number FROM members_importkey WHERE batch_id = %s AND key = ANY(%s)",
+            "SELECT key, row_number FROM members_importkey WHERE batch_id = %s AND key = ANY(%s::bytea[])",
             [batch.pk, list(keys)],
         )
         return {bytes(key): number for key, number in cursor.fetchall()}
@@ -27,7 +27,7 @@ def keep_keys(batch: ImportBatch, rows: Mapping[bytes, int]) -> None:
     """Note the row of each key; none of them is known yet."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO members_importkey (batch_id, key, row_number) SELECT %s, * FROM unnest(%s::bytea[], %s::int[])",
+            "INSERT INTO members_importkey (batch_id, key, row_number) SELECT %s::bigint, * FROM unnest(%s::bytea[], %s::int[])",
             [batch.pk, list(rows), list(rows.values())],
         )
 

@@ -137,7 +137,7 @@ class _Run:
         """Read every row, say what it would do, keep it encrypted."""
         with self._chunk():
             # A worker that died left some rows behind.
-            self.batch.rows.all()._raw_delete(self.batch.rows.db)
+            self.batch.rows.all().delete()
             forget_keys(self.batch)
             reset_counts(self.batch, Status.CHECKING, self.batch.started_at or self.now)
         with ThreadPoolExecutor(1) as thread:
