@@ -1,9 +1,10 @@
 """Bringing a file of guests in: upload, choice of columns, check, apply.
 
-A file is kept encrypted until it is applied or given up. The check reads every row and says what applying
-would do, without writing a guest. Check and apply run in the background in chunks, each one transaction that
-writes the guests, marks their rows and moves the progress; a worker that dies loses nothing and repeats
-nothing. At any time rows = new + changed + unchanged + wrong once the check is through.
+A file is kept encrypted until it is applied or given up. Its columns are guessed, or known from the last file of the
+same source. The check reads every row and says what applying would do, without writing a guest. Check and apply run in
+the background in chunks, each one transaction that writes the guests, marks their rows and moves the progress; a worker
+that dies or is paused loses nothing and repeats nothing. Rows = new + changed + unchanged + wrong once the check is
+through.
 """
 
 from members.services.imports.batches import (
