@@ -175,6 +175,8 @@ def _literal(cell: Cell) -> Cell:
     if not isinstance(cell, str):
         return cell
     text = cell.strip()
+    if text[:1].isalnum() and text.isascii() and text.lower() not in _EMPTY:
+        return text
     if text.startswith("=") and (quoted := _QUOTED_FORMULA.fullmatch(text)):
         text = quoted[1].strip()
     text = _NEUTRALIZED.sub("", text, count=1) if text.startswith("'") else text
@@ -269,6 +271,7 @@ def _countries() -> dict[str, str]:
     return names
 
 
+@lru_cache(maxsize=1024)
 def _nationality(cell: Cell) -> str:
     text = clean_text(as_text(cell)).lower()
     names = _countries()

@@ -133,7 +133,7 @@ CELLS = st.tuples(
 
 
 @pytest.mark.django_db
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(rows=st.lists(CELLS.map(",".join), min_size=1, max_size=12))
 def test_every_row_is_new_changed_unchanged_or_wrong(rows):
     Guest.objects.all().delete()

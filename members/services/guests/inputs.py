@@ -108,7 +108,7 @@ class GuestInput:
         document_type: A key of `members.rules.identity.DOCUMENT_TYPES`; guessed from the number if empty.
         membership_number: A number given by this or an earlier programme.
         region: Country whose telephone numbers come without a country code.
-        is_normal: The identities are normal forms of `members.rules.identity` already, and texts are clean.
+        is_normal: Everything was read by `members.rules.cells`: identities are normal forms, texts are clean and fit.
     """
 
     name: str
@@ -174,6 +174,21 @@ def check_guest(row: GuestInput, *, today: dt.date) -> CheckedGuest:
         number = row.document_number if row.is_normal else rules.normalize_document(rules.ID_CARD, row.document_number)
         gender = gender or rules.id_card_gender(number)
         birthday = birthday or rules.id_card_birthday(number)
+    if row.is_normal and not problems and row.name and (not birthday or OLDEST_BIRTHDAY <= birthday <= today):
+        pinyin, initials = pinyin_of(row.name)
+        return CheckedGuest(
+            {
+                "name": row.name,
+                "name_pinyin": pinyin,
+                "name_initials": initials,
+                "gender": gender,
+                "birthday": birthday,
+                "nationality": row.nationality,
+                "language": row.language,
+                "company": row.company,
+            },
+            identities,
+        )
     profile = check_profile(
         {
             "name": row.name,
@@ -192,6 +207,17 @@ def check_guest(row: GuestInput, *, today: dt.date) -> CheckedGuest:
 
 
 def _check_identities(row: GuestInput, problems: dict[str, Problem]) -> list[IdentityValue]:
+    if row.is_normal:
+        return [
+            normal_identity(kind, issuer, normal)
+            for kind, issuer, normal in (
+                (Kind.PHONE, "", row.phone),
+                (Kind.EMAIL, "", row.email),
+                (Kind.DOCUMENT, row.document_type, row.document_number),
+                (Kind.MEMBERSHIP, "", row.membership_number),
+            )
+            if normal
+        ]
     identities = []
     for name, kind, issuer, raw in (
         ("phone", Kind.PHONE, "", row.phone),
@@ -202,9 +228,6 @@ def _check_identities(row: GuestInput, problems: dict[str, Problem]) -> list[Ide
         if not raw or not str(raw).strip():
             continue
         try:
-            if row.is_normal:
-                identities.append(normal_identity(kind, issuer, raw))
-                continue
             identities.append(identity_value(kind, issuer, raw, region=row.region))
         except rules.IdentityError as error:
             problems[name] = Problem(error.code, error.template, error.params)
