@@ -389,7 +389,7 @@ class ImportSourceAdmin(ReadOnlyAdmin):
     """Where files come from; their columns are remembered on the import page."""
 
     list_display = ["name", "updated_at"]
-    ordering = ["name"]
+    ordering = ["name", "pk"]
     search_fields = ["name"]
 
 
