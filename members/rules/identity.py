@@ -57,7 +57,9 @@ _ID_CARD_IN_FORM = re.compile(r"\d{17}[\dX]", re.ASCII)
 def _mobile_in_use() -> re.Pattern[str]:
     """Mobile numbers of China's networks, as the parser's own tables have them."""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region("CN")
-    return re.compile(rf"(?:\+86)?({metadata.mobile.national_number_pattern})", re.ASCII)
+    mobile = metadata.mobile if metadata else None
+    # Without tables nothing fits, and every number goes to the parser.
+    return re.compile(rf"(?:\+86)?({mobile.national_number_pattern})" if mobile else r"(?!)", re.ASCII)
 
 
 # What fits is a valid number as it stands, so nothing has to clean or to parse it.

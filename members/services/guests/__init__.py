@@ -23,6 +23,7 @@ from members.services.guests.inputs import (
     GuestInput,
     GuestInputError,
     IdentityTaken,
+    NormalGuestInput,
     Problem,
     check_guest,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "GuestTrace",
     "IdentityNotFound",
     "IdentityTaken",
+    "NormalGuestInput",
     "Problem",
     "RevealLimitReached",
     "StaleRecord",

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import IntegrityError
 from django.utils.translation import gettext_lazy as _
@@ -26,7 +26,8 @@ PROFILE_FIELDS = ("name", "gender", "birthday", "nationality", "language", "comp
 OLDEST_BIRTHDAY = dt.date(1900, 1, 1)
 GENDERS = frozenset(Guest.Gender.values)
 PROFILE_LIMITS = {
-    name: Guest._meta.get_field(name).max_length for name in (*PROFILE_FIELDS, "name_pinyin", "name_initials")
+    name: Guest._meta.get_field(name).max_length  # type: ignore[union-attr]
+    for name in (*PROFILE_FIELDS, "name_pinyin", "name_initials")
 }
 UNIQUE_IDENTITY = "members_guestidentity_unique"
 
@@ -108,7 +109,6 @@ class GuestInput:
         document_type: A key of `members.rules.identity.DOCUMENT_TYPES`; guessed from the number if empty.
         membership_number: A number given by this or an earlier programme.
         region: Country whose telephone numbers come without a country code.
-        is_normal: Everything was read by `members.rules.cells`: identities are normal forms, texts are clean and fit.
     """
 
     name: str
@@ -123,7 +123,14 @@ class GuestInput:
     company: str = ""
     membership_number: str = ""
     region: str = "CN"
-    is_normal: bool = False
+
+    is_normal: ClassVar[bool] = False
+
+
+class NormalGuestInput(GuestInput):
+    """Facts read by `members.rules.cells`: identities are normal forms, texts are clean and fit."""
+
+    is_normal = True
 
 
 @dataclass(frozen=True, slots=True)

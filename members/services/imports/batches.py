@@ -144,7 +144,7 @@ def start_import(
     batch.file.save(f"{batch.public_id}.bin", ContentFile(vault.encrypt(content)), save=False)
     try:
         with transaction.atomic():
-            if known and known.pk is None:
+            if known and known._state.adding:
                 # Another file of a source that is new may come in at the same moment.
                 batch.source, _made = ImportSource.objects.get_or_create(name=known.name)
             batch.save()

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +26,7 @@ from members.models import ImportBatch, ImportRow, Preference
 from members.rules.cells import CellError, GuestRow, read_row
 from members.rules.sheets import Cell, SheetError, open_sheet
 from members.services import vault
-from members.services.guests import CheckedGuest, GuestInput, GuestResult, check_guests, create_guests
+from members.services.guests import CheckedGuest, GuestResult, NormalGuestInput, check_guests, create_guests
 from members.services.imports.batches import (
     COUNT_OF_ACTION,
     RUNNING_STATUSES,
@@ -142,7 +142,7 @@ class _Run:
             reset_counts(self.batch, Status.CHECKING, self.batch.started_at or self.now)
         with ThreadPoolExecutor(1) as thread:
             chunks = self._read_file()
-            waiting = thread.submit(next, chunks, [])
+            waiting: Future[list[_Read]] = thread.submit(next, chunks, [])
             while True:
                 try:
                     chunk = waiting.result()
@@ -449,8 +449,8 @@ def _keys(row: GuestRow) -> dict[str, bytes]:
     return {name: vault.blind_index(f"import/{name}", value) for name, value in values.items() if value}
 
 
-def _guest_input(row: GuestRow, region: str) -> GuestInput:
-    return GuestInput(
+def _guest_input(row: GuestRow, region: str) -> NormalGuestInput:
+    return NormalGuestInput(
         name=row.name,
         phone=row.phone,
         email=row.email,
@@ -462,7 +462,6 @@ def _guest_input(row: GuestRow, region: str) -> GuestInput:
         company=row.company,
         membership_number=row.membership_number,
         region=region,
-        is_normal=True,
     )
 
 
