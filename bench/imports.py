@@ -214,7 +214,7 @@ def row_by_row(path: Path, guests: int, sample: int) -> None:
 
         class Meta:
             model = Guest
-            fields = ("name", "gender", "nationality")
+            fields = ("phone", "name", "gender", "nationality")
             import_id_fields = ("phone",)
             instance_loader_class = ByPhone
 
