@@ -38,6 +38,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("members", "stay", "hotel"),
             ("members", "tag", "sell"),
             ("members", "importbatch", "upload_file"),
+            ("members", "importsource", "database"),
         ),
     ),
     (

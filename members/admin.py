@@ -37,6 +37,7 @@ from members.models import (
     GuestIdentity,
     GuestTag,
     ImportBatch,
+    ImportSource,
     Preference,
     Reservation,
     Stay,
@@ -381,6 +382,15 @@ class StayAdmin(ExportAdminMixin, VisitAdmin):
         "currency",
     ]
     inlines = [FolioLineInline]
+
+
+@admin.register(ImportSource)
+class ImportSourceAdmin(ReadOnlyAdmin):
+    """Where files come from; their columns are remembered on the import page."""
+
+    list_display = ["name", "updated_at"]
+    ordering = ["name", "pk"]
+    search_fields = ["name"]
 
 
 @admin.register(ImportBatch)

@@ -2,7 +2,7 @@
 
 from members.models.guest import Consent, Guest, GuestTag, Preference, Tag
 from members.models.identity import GuestIdentity
-from members.models.imports import ImportBatch, ImportRow
+from members.models.imports import ImportBatch, ImportRow, ImportSource
 from members.models.stay import FolioLine, Reservation, RevenueCategory, Stay
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "GuestTag",
     "ImportBatch",
     "ImportRow",
+    "ImportSource",
     "Preference",
     "Reservation",
     "RevenueCategory",

@@ -49,7 +49,7 @@ from loyalty.services.rules import create_draft, save_rule
 from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
 from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
-from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
+from members.models import Consent, ImportBatch, ImportSource, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
 from members.services.preferences import add_preference, add_tag
 from members.services.stays import FolioLineInput, post_stay
@@ -245,6 +245,7 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     user = make_staff(Role.RECEPTIONIST, place=samples.place)
     Tag.objects.create(code=f"tag-{number}", name="标签", name_en="Tag")
     make_member(samples)
+    ImportSource.objects.create(name=f"PMS {number}")
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
     ExchangeRatio.objects.create(

@@ -59,6 +59,8 @@ TABLE = {
     "members:import_columns": "--------- LNNNNNYYN",
     "members:import_apply": "--------- LNNNNNRRN",
     "members:import_cancel": "--------- LNNNNNYYN",
+    "members:import_pause": "--------- LNNNNNRRN",
+    "members:import_resume": "--------- LNNNNNRRN",
     "members:import_undo": "LNNNNNRRN LNNNNNRRN",
     "members:import_progress": "LNNNNNYYN ---------",
     "members:import_errors_csv": "LNNNNNYYN ---------",
@@ -186,6 +188,12 @@ ADMIN = {
     "members.Tag": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "vacd", Role.AUDITOR: "v"},
     "members.Reservation": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "members.Stay": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.ImportSource": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
     "members.ImportBatch": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.EarningRuleSet": {
         Role.MARKETER: "v",
