@@ -24,10 +24,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from hotels.admin.base import AuditedAdmin, ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ScopedMixin
 from hotels.resources import EXPORT_FORMATS, SafeResource
+from loyalty.admin.asking import TEMPLATE, ReasonForm, ask
 from loyalty.admin.dated import actor_of
 from loyalty.models import Entitlement, EntitlementUse, Membership, TierGrant, TierReview, TierReviewRow, TierSource
 from loyalty.rules.progress import explain_verdict
-from loyalty.services.tier_grants import TierGrantError, grant_tier, match_status, revoke_grant
+from loyalty.services.tier_grants import TierGrantError, grant_tier, match_status, purchase_tier, revoke_grant
 from loyalty.services.tier_reviews import (
     TierReviewError,
     apply_review,
@@ -41,6 +42,7 @@ BY_HAND = [
     (TierSource.MANUAL, TierSource.MANUAL.label),
     (TierSource.MATCHED, TierSource.MATCHED.label),
     (TierSource.PROMOTIONAL, TierSource.PROMOTIONAL.label),
+    (TierSource.PURCHASED, TierSource.PURCHASED.label),
 ]
 
 
@@ -72,6 +74,8 @@ class TierGrantForm(forms.ModelForm[TierGrant]):
             )
         if cleaned.get("source") == TierSource.MATCHED and not (cleaned.get("proof") and cleaned.get("until_date")):
             self.add_error("proof", ValidationError(_("A status match needs a proof and a last day."), code="no_proof"))
+        if cleaned.get("source") == TierSource.PURCHASED and not cleaned.get("proof_reference"):
+            self.add_error("proof_reference", ValidationError(_("Give the number of the payment."), code="no_payment"))
         return cleaned
 
 
@@ -126,7 +130,16 @@ class TierGrantAdmin(MayGrant, GrowingMixin, AuditedAdmin):
             "proof": data["proof"],
             "proof_reference": data["proof_reference"],
         }
-        if data["source"] == TierSource.MATCHED:
+        if data["source"] == TierSource.PURCHASED:
+            given = purchase_tier(
+                actor=facts["actor"],
+                now=facts["now"],
+                membership_id=form.membership.pk,
+                tier_id=data["tier"].pk,
+                reference=data["proof_reference"],
+                until_date=data["until_date"],
+            )
+        elif data["source"] == TierSource.MATCHED:
             given = match_status(**facts)
         else:
             given = grant_tier(**facts, source=data["source"])
@@ -152,41 +165,17 @@ class TierGrantAdmin(MayGrant, GrowingMixin, AuditedAdmin):
         grant = self.get_object(request, object_id)
         if grant is None:
             raise Http404
-        return _ask(
+        return ask(
             self,
             request,
             grant,
-            _("Take back"),
-            lambda reason: revoke_grant(actor=actor_of(request), now=timezone.now(), grant_id=grant.pk, reason=reason),
+            title=_("Take back"),
+            form=ReasonForm(request.POST or None),
+            act=lambda given: revoke_grant(
+                actor=actor_of(request), now=timezone.now(), grant_id=grant.pk, reason=given["reason"]
+            ),
+            refusals=(TierGrantError,),
         )
-
-
-class ReasonForm(forms.Form):
-    """Why."""
-
-    reason = forms.CharField(label=_("reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
-
-
-def _ask(page: Any, request: HttpRequest, row: models.Model, title: Any, act: Callable[[str], object]) -> HttpResponse:
-    """A page that asks for a reason, then acts."""
-    form = ReasonForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            act(form.cleaned_data["reason"])
-        except (TierGrantError, TierReviewError) as refused:
-            form.add_error("reason", str(refused))
-        else:
-            messages.success(request, _("Done."))
-            opts = row._meta
-            return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]))
-    context = {
-        **page.admin_site.each_context(request),
-        "title": title,
-        "opts": row._meta,
-        "original": row,
-        "form": form,
-    }
-    return TemplateResponse(request, "admin/loyalty/ask_reason.html", context, status=422 if form.errors else 200)
 
 
 class MayReview(ScopedMixin):
@@ -303,7 +292,7 @@ class TierReviewAdmin(MayReview, AuditedAdmin):
                 "summary": self.summary(review),
                 "form": forms.Form(),
             }
-            return TemplateResponse(request, "admin/loyalty/ask_reason.html", context)
+            return TemplateResponse(request, TEMPLATE, context)
         try:
             step(review)
         except TierReviewError as refused:
