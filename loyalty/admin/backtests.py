@@ -122,6 +122,15 @@ def _figures(back_test: BackTest) -> dict[str, Any]:
             {"title": _("By property"), "head": _("Property"), "rows": _lines(figures["by_property"])},
             {"title": _("By tier on the day of departure"), "head": _("Tier"), "rows": _lines(figures["by_tier"])},
         ],
+        "asks_points": figures.get("tier_moves") is not None,
+        "tier_moves": [
+            {
+                "before": _local({"name": row["from"], "name_en": row["from_en"], "code": ""}),
+                "after": _local({"name": row["to"], "name_en": row["to_en"], "code": ""}),
+                "members": row["members"],
+            }
+            for row in figures.get("tier_moves") or ()
+        ],
         "by_rule": _lines(figures["by_rule"]),
         "largest": [
             {**row, "url": reverse("admin:members_stay_change", args=[row["stay"]])}

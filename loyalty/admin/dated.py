@@ -186,9 +186,14 @@ class DatedAdmin(AuditedAdmin):
             "opts": self.model._meta,
             "original": row,
             "form": form,
+            "summary": _(
+                "The row in force keeps what it gives and ends on the date you choose; its successor begins on that date."
+                " Stays of earlier dates keep being judged by the old row, even when they are posted late."
+            ),
+            "submit": _("Let it begin on that date"),
         }
         status = 422 if form.errors else 200
-        return TemplateResponse(request, "admin/loyalty/change_from.html", context, status=status)
+        return TemplateResponse(request, "admin/loyalty/ask.html", context, status=status)
 
 
 def change_from_link(row: Dated) -> str:

@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 
 from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ReadOnlyInline
 from hotels.resources import EXPORT_FORMATS, SafeResource
+from loyalty.admin.member_acts import TierActs
 from loyalty.models import Account, Membership, QualificationEntry, Redemption, RedemptionEvent, TierChange
 
 
@@ -44,7 +45,7 @@ class MembershipResource(SafeResource):
 
 
 @admin.register(Membership)
-class MembershipAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
+class MembershipAdmin(TierActs, ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
     """Members with tier and points."""
 
     resource_classes = [MembershipResource]
@@ -71,6 +72,8 @@ class MembershipAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
         "guest",
         "tier",
         "tier_since_date",
+        "protected_until_date",
+        "protected_reason",
         "available",
         "pending",
         "debt",

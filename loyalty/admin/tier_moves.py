@@ -25,6 +25,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from hotels.admin.base import AuditedAdmin, ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ScopedMixin
 from hotels.resources import EXPORT_FORMATS, SafeResource
+from loyalty.admin.asking import TEMPLATE, ReasonForm, ask
 from loyalty.admin.dated import actor_of
 from loyalty.models import (
     Entitlement,
@@ -53,6 +54,7 @@ BY_HAND = [
     (TierSource.MANUAL, TierSource.MANUAL.label),
     (TierSource.MATCHED, TierSource.MATCHED.label),
     (TierSource.PROMOTIONAL, TierSource.PROMOTIONAL.label),
+    (TierSource.PURCHASED, TierSource.PURCHASED.label),
 ]
 
 
@@ -84,6 +86,8 @@ class TierGrantForm(forms.ModelForm[TierGrant]):
             )
         if cleaned.get("source") == TierSource.MATCHED and not (cleaned.get("proof") and cleaned.get("until_date")):
             self.add_error("proof", ValidationError(_("A status match needs a proof and a last day."), code="no_proof"))
+        if cleaned.get("source") == TierSource.PURCHASED and not cleaned.get("proof_reference"):
+            self.add_error("proof_reference", ValidationError(_("Give the number of the payment."), code="no_payment"))
         return cleaned
 
 
@@ -182,41 +186,17 @@ class TierGrantAdmin(MayGrant, GrowingMixin, AuditedAdmin):
         grant = self.get_object(request, object_id)
         if grant is None:
             raise Http404
-        return _ask(
+        return ask(
             self,
             request,
             grant,
-            _("Take back"),
-            lambda reason: revoke_grant(actor=actor_of(request), now=timezone.now(), grant_id=grant.pk, reason=reason),
+            title=_("Take back"),
+            form=ReasonForm(request.POST or None),
+            act=lambda given: revoke_grant(
+                actor=actor_of(request), now=timezone.now(), grant_id=grant.pk, reason=given["reason"]
+            ),
+            refusals=(TierGrantError,),
         )
-
-
-class ReasonForm(forms.Form):
-    """Why."""
-
-    reason = forms.CharField(label=_("reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
-
-
-def _ask(page: Any, request: HttpRequest, row: models.Model, title: Any, act: Callable[[str], object]) -> HttpResponse:
-    """A page that asks for a reason, then acts."""
-    form = ReasonForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            act(form.cleaned_data["reason"])
-        except (TierGrantError, TierReviewError) as refused:
-            form.add_error("reason", str(refused))
-        else:
-            messages.success(request, _("Done."))
-            opts = row._meta
-            return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]))
-    context = {
-        **page.admin_site.each_context(request),
-        "title": title,
-        "opts": row._meta,
-        "original": row,
-        "form": form,
-    }
-    return TemplateResponse(request, "admin/loyalty/ask_reason.html", context, status=422 if form.errors else 200)
 
 
 class MayReview(ScopedMixin):
@@ -333,7 +313,7 @@ class TierReviewAdmin(MayReview, AuditedAdmin):
                 "summary": self.summary(review),
                 "form": forms.Form(),
             }
-            return TemplateResponse(request, "admin/loyalty/ask_reason.html", context)
+            return TemplateResponse(request, TEMPLATE, context)
         try:
             step(review)
         except TierReviewError as refused:

@@ -467,6 +467,14 @@ class TierReviewRow(models.Model):
         APPLIED = "applied", _("applied")
         SKIPPED = "skipped", _("skipped")
 
+    class Skipped(models.TextChoices):
+        """Why it was not applied."""
+
+        EXCLUDED = "excluded", _("left out by a manager")
+        INACTIVE = "inactive", _("the membership is no longer active")
+        NO_LONGER = "no_longer", _("the member no longer moves")
+        CHANGED = "changed", _("the member would move elsewhere by now")
+
     review = models.ForeignKey(TierReview, models.CASCADE, related_name="rows", verbose_name=_("tier review"))
     membership = models.ForeignKey(
         Membership, models.PROTECT, related_name="tier_review_rows", verbose_name=_("membership")
@@ -483,7 +491,7 @@ class TierReviewRow(models.Model):
     decided_by = _who(_("decided by"))
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.PENDING)
-    skipped_reason = models.CharField(_("why skipped"), max_length=20, blank=True)
+    skipped_reason = models.CharField(_("why skipped"), max_length=20, choices=Skipped, blank=True)
 
     class Meta:
         verbose_name = _("row of a tier review")
@@ -493,6 +501,11 @@ class TierReviewRow(models.Model):
             _known("kind", ["upgrade", "renewal", "downgrade"], "loyalty_tierreviewrow_kind_known"),
             _known("decision", ["include", "exclude"], "loyalty_tierreviewrow_decision_known"),
             _known("state", ["pending", "applied", "skipped"], "loyalty_tierreviewrow_state_known"),
+            _known(
+                "skipped_reason",
+                ["", "excluded", "inactive", "no_longer", "changed"],
+                "loyalty_tierreviewrow_skipped_known",
+            ),
             models.CheckConstraint(
                 condition=Q(decision="include") | ~Q(decision_reason=""),
                 name="loyalty_tierreviewrow_reason_given",

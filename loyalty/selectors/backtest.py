@@ -14,7 +14,7 @@ import datetime as dt
 import heapq
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from loyalty.rules.earning import Bill, Charge, RuleTerms, award_stay, nights_of
 from loyalty.rules.earning.plan import Plan, as_cents, plan_stays
 from loyalty.rules.earning.terms import NIGHTS
 from loyalty.rules.exchange import Quote, RateTable
+from loyalty.selectors.backtest_tiers import tiers_reached_otherwise
 from loyalty.selectors.member_facts import is_of_member, member_facts
 from loyalty.selectors.rule_books import terms_of
 from members.models import FolioLine, Stay
@@ -104,7 +105,9 @@ class Comparison:
         members: Members who stayed.
         members_more: Members with more points in the second version, and `members_fewer` with fewer.
         largest: The stays with the largest differences, the largest first.
-        qualifying: Membership id → qualifying points more (or fewer), where any.
+        qualifying: Membership id and day of departure → qualifying points more (or fewer), where any.
+        tier_moves: Tier reached by the figures and by those of the second version → members; None where no
+            threshold of the programme asks for points.
         reckoned_singly: Stays that no plan served.
     """
 
@@ -116,7 +119,8 @@ class Comparison:
     members_more: int = 0
     members_fewer: int = 0
     largest: list[StayDifference] = field(default_factory=list)
-    qualifying: dict[int, int] = field(default_factory=dict)
+    qualifying: dict[tuple[int, dt.date], int] = field(default_factory=dict)
+    tier_moves: Mapping[tuple[int, int], int] | None = None
     reckoned_singly: int = 0
 
 
@@ -519,7 +523,8 @@ class _Comparing:
         difference = points_after - points_before
         self.by_member[row.membership_id] += difference
         if qualifying:
-            result.qualifying[row.membership_id] = result.qualifying.get(row.membership_id, 0) + qualifying
+            key = row.membership_id, row.departure
+            result.qualifying[key] = result.qualifying.get(key, 0) + qualifying
         if difference:
             size = abs(difference)
             if len(self.heap) < LARGEST or size > self.heap[0][0]:
@@ -554,7 +559,8 @@ class _Comparing:
         result.members_more = sum(1 for difference in self.by_member.values() if difference > 0)
         result.members_fewer = sum(1 for difference in self.by_member.values() if difference < 0)
         result.largest = [entry[2] for entry in sorted(self.heap, key=lambda entry: (-entry[0], -entry[1]))]
-        result.qualifying = {pk: points for pk, points in result.qualifying.items() if points}
+        result.qualifying = {key: points for key, points in result.qualifying.items() if points}
+        result.tier_moves = tiers_reached_otherwise(self.programme, result.qualifying, on_date=self.today)
         return result
 
 

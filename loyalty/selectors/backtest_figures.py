@@ -1,7 +1,7 @@
 """A comparison of two versions of the rules as it is kept and read: named, in points and in money, nothing personal.
 
-    totals      stays, members, before, after, members_more, members_fewer; qualifying_more, qualifying_fewer:
-                members with more and fewer points towards a tier
+    totals      stays, members, before, after, members_more, members_fewer
+    tier_moves  from, from_en, to, to_en, members: whose figures reach another tier; null where no tier asks for points
     liability   before, after (amounts as text), currency, point_value
     by_property, by_tier
                 code, name, name_en, stays, before, after
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def figures_of(comparison: Comparison, programme: Programme) -> dict[str, Any]:
-    """The comparison, ready for JSON, in four queries."""
+    """The comparison, ready for JSON, in five queries at most."""
     total = comparison.total
     worth = programme.point_value
     return {
@@ -38,8 +38,6 @@ def figures_of(comparison: Comparison, programme: Programme) -> dict[str, Any]:
             "members": comparison.members,
             "members_more": comparison.members_more,
             "members_fewer": comparison.members_fewer,
-            "qualifying_more": sum(1 for points in comparison.qualifying.values() if points > 0),
-            "qualifying_fewer": sum(1 for points in comparison.qualifying.values() if points < 0),
         },
         "liability": {
             "before": str(_money(total.before * worth)),
@@ -47,6 +45,7 @@ def figures_of(comparison: Comparison, programme: Programme) -> dict[str, Any]:
             "currency": programme.currency,
             "point_value": str(worth),
         },
+        "tier_moves": _tier_moves(comparison),
         "by_property": _named(
             Property.objects.order_by("code").in_bulk(list(comparison.by_property)), comparison.by_property
         ),
@@ -89,6 +88,24 @@ def _money(amount: Decimal) -> Decimal:
 def _named(rows: Mapping[int, Property] | Mapping[int, Tier], sums: Mapping[int, Totals]) -> list[dict[str, Any]]:
     """In the order of the names."""
     return [{"code": row.code, "name": row.name, "name_en": row.name_en, **_sums(sums[pk])} for pk, row in rows.items()]
+
+
+def _tier_moves(comparison: Comparison) -> list[dict[str, Any]] | None:
+    """From the lowest tier upwards."""
+    moves = comparison.tier_moves
+    if moves is None:
+        return None
+    tiers = Tier.objects.in_bulk({pk for pair in moves for pk in pair})
+    return [
+        {
+            "from": tiers[before].name,
+            "from_en": tiers[before].name_en,
+            "to": tiers[after].name,
+            "to_en": tiers[after].name_en,
+            "members": moves[before, after],
+        }
+        for before, after in sorted(moves, key=lambda pair: (tiers[pair[0]].rank, tiers[pair[1]].rank))
+    ]
 
 
 def _largest(comparison: Comparison) -> list[dict[str, Any]]:

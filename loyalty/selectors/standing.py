@@ -136,10 +136,12 @@ class Judging:
     Args:
         programme: The programme.
         run_date: The day of the review, in the programme's time zone.
+        entries: What counts: the table of the entries, or SQL of rows with its columns.
     """
 
-    def __init__(self, programme: Programme, run_date: dt.date) -> None:
+    def __init__(self, programme: Programme, run_date: dt.date, *, entries: str = "loyalty_qualificationentry") -> None:
         self.programme = programme
+        self.entries = entries
         self.run_date = run_date
         policies = policies_of([programme.pk])[programme.pk]
         self.terms = policy_in_force(policies, run_date)
@@ -278,7 +280,7 @@ class Judging:
             {self._spans(selected)}
             figures AS (
                 SELECT q.membership_id AS id, {", ".join(sums)}
-                FROM loyalty_qualificationentry q {joined}
+                FROM {self.entries} q {joined}
                 WHERE q.business_date <= %(as_of)s {oldest} {f"AND {selected}" if of_some and not self._is_own else ""}
                 GROUP BY q.membership_id
             )"""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.utils.translation import gettext as _
 
 from hotels.models import Property, User
@@ -69,6 +69,9 @@ def load_programme(
     """
     read = parse_programme(document)
     code = programme_code or read.programme["code"]
+    # One load of a code at a time: there is no row to lock before the first, and the second finds what it made.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"programme/{code}"])
     programme = Programme.objects.select_for_update(no_key=True).filter(code=code).first()
     if programme is None:
         writer = _Writer(actor, now, read)

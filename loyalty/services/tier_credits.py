@@ -140,12 +140,12 @@ ON CONFLICT DO NOTHING
 
 
 @transaction.atomic
-def carry_over_excess(*, now: dt.datetime, programme: Programme) -> int:
+def carry_over_excess(*, now: dt.datetime, programme: Programme, membership_ids: Sequence[int] | None = None) -> int:
     """Carry over into the year that has begun what exceeded the thresholds of the tiers in the year before.
 
     What counts is the tier at the end of the year and the policy in force then. A stay of the old year
     that is corrected later corrects what was carried, the next time this runs; run twice it changes
-    nothing. Returns how many entries were written.
+    nothing. For `membership_ids`, or for all members if None. Returns how many entries were written.
     """
     today = programme.local_date(now)
     terms = policy_in_force(policies_of([programme.pk])[programme.pk], dt.date(today.year, 1, 1) - DAY)
@@ -160,8 +160,9 @@ def carry_over_excess(*, now: dt.datetime, programme: Programme) -> int:
         due.append(f"d.{name}")
         carried.append(f"coalesce(k.{name}, 0)")
         differences.append(f"d.{name} - coalesce(k.{name}, 0)")
+    selected = "" if membership_ids is None else "AND m.id = ANY (%(ids)s::bigint[])"
     if terms.window == "membership_year":
-        spans = """
+        spans = f"""
             SELECT id, (enrolled + make_interval(years => years))::date AS year_start,
                 (enrolled + make_interval(years => years))::date - 1 AS before_end,
                 greatest((enrolled + make_interval(years => years - 1))::date, counts_from_date) AS before
@@ -171,14 +172,14 @@ def carry_over_excess(*, now: dt.datetime, programme: Programme) -> int:
                     SELECT m.id, m.counts_from_date, (m.enrolled_at AT TIME ZONE %(zone)s)::date AS enrolled,
                         extract(year FROM %(today)s::date)::int
                             - extract(year FROM m.enrolled_at AT TIME ZONE %(zone)s)::int AS apart
-                    FROM loyalty_membership m WHERE m.programme_id = %(programme)s
+                    FROM loyalty_membership m WHERE m.programme_id = %(programme)s {selected}
                 ) e
-            ) y WHERE years > 0"""
+            ) y WHERE years > 0"""  # noqa: S608 - a condition of this function
     else:
-        spans = """
-            SELECT id, %(year)s::date AS year_start, %(year)s::date - 1 AS before_end,
-                greatest((%(year)s::date - interval '1 year')::date, counts_from_date) AS before
-            FROM loyalty_membership WHERE programme_id = %(programme)s"""
+        spans = f"""
+            SELECT m.id, %(year)s::date AS year_start, %(year)s::date - 1 AS before_end,
+                greatest((%(year)s::date - interval '1 year')::date, m.counts_from_date) AS before
+            FROM loyalty_membership m WHERE m.programme_id = %(programme)s {selected}"""  # noqa: S608 - as above
     statement = _CARRY_OVER.format(
         spans=spans,
         sums=", ".join(f"sum(q.{name}) AS {name}" for name in ORDINARY),
@@ -196,6 +197,7 @@ def carry_over_excess(*, now: dt.datetime, programme: Programme) -> int:
                 "today": today,
                 "year": dt.date(today.year, 1, 1),
                 "now": now,
+                "ids": list(membership_ids or ()),
             },
         )
         return int(cursor.rowcount)

@@ -318,13 +318,13 @@ def _apply_rows(actor: User | None, now: dt.datetime, review: TierReview, rows: 
         verdict = verdicts.get(row.membership_id)
         row.state, row.skipped_reason = TierReviewRow.State.SKIPPED, ""
         if row.decision == TierReviewRow.Decision.EXCLUDE:
-            row.skipped_reason = "excluded"
+            row.skipped_reason = TierReviewRow.Skipped.EXCLUDED
         elif active[row.membership_id] != Membership.Status.ACTIVE:
-            row.skipped_reason = "inactive"
+            row.skipped_reason = TierReviewRow.Skipped.INACTIVE
         elif verdict is None:
-            row.skipped_reason = "no_longer"
+            row.skipped_reason = TierReviewRow.Skipped.NO_LONGER
         elif (verdict.kind, verdict.from_tier_id, verdict.to_tier_id) != (row.kind, row.from_tier_id, row.to_tier_id):
-            row.skipped_reason = "changed"
+            row.skipped_reason = TierReviewRow.Skipped.CHANGED
         else:
             row.state = TierReviewRow.State.APPLIED
             agreed.append(verdict)
@@ -342,31 +342,32 @@ ON CONFLICT DO NOTHING
 """
 
 
-def write_warnings(*, now: dt.datetime, programme: Programme) -> int:
+def write_warnings(*, now: dt.datetime, programme: Programme, membership_ids: Sequence[int] | None = None) -> int:
     """Note the members whose tier ends within the days of warning and is not reached again as things stand.
 
-    A member is noted once for each end; run again it adds only who is new. Returns how many were noted.
+    A member is noted once for each end; run again it adds only who is new. Of `membership_ids`, or of all if None.
+    Returns how many were noted.
     """
     today = programme.local_date(now)
     terms = policy_of(programme, today)
-    ends = (
-        Membership.objects.filter(
-            programme=programme,
-            status=Membership.Status.ACTIVE,
-            tier_until_date__gte=today,
-            tier_until_date__lte=today + terms.warning_days * DAY,
-        )
-        .order_by("tier_until_date")
-        .values_list("tier_until_date", flat=True)
-        .distinct()
+    ending = Membership.objects.filter(
+        programme=programme,
+        status=Membership.Status.ACTIVE,
+        tier_until_date__gte=today,
+        tier_until_date__lte=today + terms.warning_days * DAY,
     )
+    selected = "m.tier_until_date = %(until)s"
+    if membership_ids is not None:
+        ending = ending.filter(pk__in=membership_ids)
+        selected += " AND m.id = ANY (%(ids)s::bigint[])"
+    ends = ending.order_by("tier_until_date").values_list("tier_until_date", flat=True).distinct()
     count = 0
     for until in filter(None, list(ends)):
         with transaction.atomic(), connection.cursor() as cursor:
             judging = Judging(programme, until + (terms.grace_days + 1) * DAY)
             cursor.execute(
-                _WARN.format(verdicts=judging.sql("m.tier_until_date = %(until)s")),
-                {**judging.parameters, "until": until, "now": now},
+                _WARN.format(verdicts=judging.sql(selected)),
+                {**judging.parameters, "until": until, "now": now, "ids": list(membership_ids or ())},
             )
             count += cursor.rowcount
     return count
@@ -382,12 +383,24 @@ class NightReport:
     warned: int
 
 
-def review_by_night(*, now: dt.datetime, programme: Programme) -> NightReport:
-    """What needs nobody's approval: challenges, carrying over, upgrades and renewals that are due, warnings."""
-    challenges = evaluate_challenges(actor=None, now=now, programme=programme)
-    carried = carry_over_excess(now=now, programme=programme)
-    raised = review_tiers(actor=None, now=now, programme=programme)
-    warned = write_warnings(now=now, programme=programme)
+def review_by_night(
+    *, now: dt.datetime, programme: Programme, membership_ids: Sequence[int] | None = None
+) -> NightReport:
+    """What needs nobody's approval: challenges, carrying over, upgrades and renewals that are due, warnings.
+
+    Each member's part depends on nobody else's, so that a night may be done in batches of members, and done
+    again for a member it changes nothing.
+
+    Args:
+        now: Aware instant; the night is that of its date in the programme's time zone.
+        programme: The programme.
+        membership_ids: Only these members; all of them if None.
+    """
+    ids = membership_ids
+    challenges = evaluate_challenges(actor=None, now=now, programme=programme, membership_ids=ids)
+    carried = carry_over_excess(now=now, programme=programme, membership_ids=ids)
+    raised = review_tiers(actor=None, now=now, programme=programme, membership_ids=ids)
+    warned = write_warnings(now=now, programme=programme, membership_ids=ids)
     return NightReport(challenges, carried, len(raised), warned)
 
 

@@ -1,16 +1,20 @@
 """Tiers among real transactions: rooms posted and voided at once, a benefit used twice, two appliers."""
 
 import datetime as dt
+import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connections
 
-from loyalty.models import Entitlement, Membership, TierBenefit, TierChange, TierPolicy
+from loyalty.models import Entitlement, Membership, Programme, TierBenefit, TierChange, TierPolicy
 from loyalty.selectors.standing import Span, figures_between
 from loyalty.services.entitlements import UsedUp, use_entitlement
 from loyalty.services.memberships import enrol_member
+from loyalty.services.programmes import load_programme
 from loyalty.services.tier_reviews import apply_review, approve_review, build_review
 from members.services.stays import FolioLineInput, post_stay, void_stay
 from tests.factories import NOW, make_guest, make_programme, make_property
@@ -119,3 +123,17 @@ def test_two_who_apply_one_review_move_each_member_once(programme):
 
     assert sum(report.applied for report in reports) == 12
     assert TierChange.objects.count() == 12
+
+
+def test_one_programme_loaded_twice_at_once_is_made_once():
+    document = json.loads(
+        (Path(settings.BASE_DIR) / "docs/programmes/hyatt.json").read_text("utf-8"), parse_float=Decimal
+    )
+
+    def loading():
+        return load_programme(actor=None, now=NOW, document=document)
+
+    results = at_once(loading, loading, loading)
+
+    assert sorted(result.outcome for result in results) == ["created", "unchanged", "unchanged"]
+    assert Programme.objects.get().earning_rule_sets.count() == 1

@@ -301,6 +301,21 @@ def test_a_voided_stay_is_no_activity_and_a_kept_one_is():
     assert {status: available(pk) for status, pk in accounts.items()} == {"checked_out": 500, "voided": 0}
 
 
+@pytest.mark.parametrize(("taken_back", "left"), [(300, 0), (299, 501)])
+def test_an_earning_that_was_reversed_whole_is_no_activity(taken_back, left):
+    programme = inactive_programme(12)
+    account = make_account(programme)
+    earn(account, dt.date(2024, 3, 1), 500)
+    late = earn(account, dt.date(2024, 9, 1), 300)
+    ledger.reverse_posting(
+        actor=None, now=at(dt.date(2024, 9, 3)), posting_id=late.posting_id, points=taken_back, reason="refunded"
+    )
+
+    run_expiry(dt.date(2025, 3, 2))
+
+    assert available(account) == left
+
+
 def test_a_rule_made_today_takes_nobodys_points_tonight():
     account = make_account(inactive_programme(12, inactivity_from_date=dt.date(2025, 1, 1)))
     earn(account, dt.date(2021, 3, 1), 500, expires_on=None)

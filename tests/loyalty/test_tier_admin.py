@@ -8,7 +8,17 @@ from django.test import Client
 from django.urls import reverse
 
 from hotels.models import Role
-from loyalty.models import Entitlement, Membership, TierBenefit, TierGrant, TierPolicy, TierReview, TierReviewRow
+from loyalty.models import (
+    Entitlement,
+    Membership,
+    QualificationEntry,
+    TierBenefit,
+    TierChallenge,
+    TierGrant,
+    TierPolicy,
+    TierReview,
+    TierReviewRow,
+)
 from loyalty.services.memberships import enrol_member
 from tests.factories import NOW, make_guest, make_programme, make_property, make_staff
 
@@ -88,6 +98,94 @@ def test_a_manager_builds_decides_approves_and_applies_a_review(programme, membe
     assert standing(membership) == "base"
     nobody = client_of(Role.MARKETER)
     assert nobody.post(reverse("admin:loyalty_tierreview_apply", args=[review.pk])).status_code == 403
+
+
+def act_url(membership, name):
+    return reverse(f"admin:loyalty_membership_{name}", args=[membership.pk])
+
+
+def test_whoever_is_left_out_of_a_review_is_skipped_in_words(programme, membership):
+    Membership.objects.filter(pk=membership.pk).update(
+        tier=programme.tiers.get(code="gold"), tier_until_date=TODAY - dt.timedelta(days=1)
+    )
+    client = client_of(Role.GROUP_MANAGER)
+    client.post(reverse("admin:loyalty_tierreview_add"), {"programme": programme.pk, "run_date": str(TODAY)})
+    review, row = TierReview.objects.get(), TierReviewRow.objects.get()
+    change = reverse("admin:loyalty_tierreviewrow_change", args=[row.pk])
+    client.post(change, {"decision": "exclude", "decision_reason": "长住客"})
+    for step in ("approve", "apply"):
+        client.post(reverse(f"admin:loyalty_tierreview_{step}", args=[review.pk]))
+
+    assert "经理已排除" in client.get(change).content.decode()
+
+
+def test_a_manager_protects_a_tier_and_ends_it(membership):
+    client = client_of(Role.GROUP_MANAGER)
+    url = act_url(membership, "protect")
+    assert client.post(url, {"until_date": "2026-12-31", "reason": ""}).status_code == 422
+
+    assert client.post(url, {"until_date": "2026-12-31", "reason": "产假"}).status_code == 302
+    kept = Membership.objects.get(pk=membership.pk)
+    assert (kept.protected_until_date, kept.protected_reason) == (dt.date(2026, 12, 31), "产假")
+    client.post(url, {"until_date": "", "reason": "已返回"})
+
+    assert Membership.objects.get(pk=membership.pk).protected_until_date is None
+    assert client_of(Role.MARKETER).post(url, {"until_date": "", "reason": "x"}).status_code == 403
+
+
+def test_a_manager_counts_by_hand_and_takes_it_away_again(membership):
+    client = client_of(Role.GROUP_MANAGER)
+    url = act_url(membership, "count_by_hand")
+    facts = {"business_date": str(TODAY), "reason": "合作酒店"}
+    assert client.post(url, facts).status_code == 422
+    assert client.post(url, {**facts, "amount": "1", "business_date": "2026-06-16"}).status_code == 422
+
+    assert client.post(url, {**facts, "amount": "6000"}).status_code == 302
+    assert standing(membership) == "silver"
+    assert client.post(url, {**facts, "amount": "-6000", "reason": "录错"}).status_code == 302
+
+    amounts = QualificationEntry.objects.filter(membership=membership).values_list("amount", flat=True)
+    assert sorted(amounts) == [-6000, 6000]
+    assert client_of(Role.MARKETER).get(url).status_code == 403
+
+
+def test_a_manager_starts_a_challenge_once(programme, membership):
+    challenge = TierChallenge.objects.create(
+        programme=programme,
+        code="gold-90",
+        name="金卡挑战",
+        tier=programme.tiers.get(code="gold"),
+        conditions={"all": [{"field": "stays", "op": "gte", "value": 3}]},
+        days=90,
+        opens_on=TODAY,
+    )
+    client = client_of(Role.GROUP_MANAGER)
+    url = act_url(membership, "begin_challenge")
+    assert "金卡挑战" in client.get(url).content.decode()
+
+    assert client.post(url, {"challenge": challenge.pk}).status_code == 302
+    again = client.post(url, {"challenge": challenge.pk})
+
+    assert again.status_code == 422
+    assert "目前不能" in again.content.decode()
+    assert membership.challenge_entries.get().until_date == dt.date(2026, 9, 12)
+    assert client_of(Role.MARKETER).post(url, {"challenge": challenge.pk}).status_code == 403
+
+
+def test_a_tier_is_sold_with_the_number_of_the_payment(programme, membership):
+    gold = programme.tiers.get(code="gold")
+    add = reverse("admin:loyalty_tiergrant_add")
+    facts = {"number": membership.number, "tier": gold.pk, "source": "purchased", "reason": "付费升级"}
+    client = client_of(Role.GROUP_MANAGER)
+    assert "付款" in client.post(add, facts).content.decode()
+    client.post(add, {**facts, "proof_reference": "PAY-1"})
+    assert not TierGrant.objects.exists()
+    type(gold).objects.filter(pk=gold.pk).update(is_purchasable=True)
+
+    assert client.post(add, {**facts, "proof_reference": "PAY-1"}).status_code == 302
+
+    assert (TierGrant.objects.get().source, TierGrant.objects.get().reference) == ("purchased", "PAY-1")
+    assert standing(membership) == "gold"
 
 
 def test_a_receptionist_uses_a_benefit_and_undoes_it(membership):

@@ -282,6 +282,40 @@ def test_the_night_is_a_run_with_its_figures_once_a_date(programme):
     assert start_scheduled_runs(now=NOW, job="review_tiers") == []
 
 
+def test_a_night_that_was_broken_off_goes_on_where_it_stood_and_does_nothing_twice(programme, monkeypatch):
+    rising = [member(programme, "base", until=None, amount=6000) for _index in range(3)]
+    falling = [member(programme, until=TODAY + 29 * DAY) for _index in range(3)]
+    (run_id,) = start_scheduled_runs(now=NOW, job="review_tiers")
+    nights = []
+
+    def night_that_dies(*, membership_ids, **asked):
+        report = review_by_night(membership_ids=membership_ids, **asked)
+        nights.append(list(membership_ids))
+        if len(nights) == 2:
+            raise KeyboardInterrupt
+        return report
+
+    with monkeypatch.context() as patched:
+        patched.setattr("loyalty.services.jobs.tiers.review_by_night", night_that_dies)
+        with pytest.raises(KeyboardInterrupt):
+            work_run(run_id=run_id, now=NOW, batch_size=2)
+
+    run = JobRun.objects.get(pk=run_id)
+    assert (run.state, run.due_count, run.done_count, run.cursor) == ("running", 6, 2, nights[0][-1])
+    assert [tier_of(one) for one in rising] == ["silver", "silver", "base"]
+    assert not TierWarning.objects.exists()
+
+    work_run(run_id=run_id, now=NOW, batch_size=2)
+
+    run.refresh_from_db()
+    assert (run.state, run.done_count, run.figures) == ("done", 6, {"raised": 3, "warned": 3})
+    assert {tier_of(one) for one in rising} == {"silver"}
+    assert set(TierWarning.objects.values_list("membership_id", flat=True)) == {one.pk for one in falling}
+    assert TierChange.objects.count() == 3
+    again = review_by_night(now=NOW, programme=programme)
+    assert (again.raised, again.warned, again.carried, again.challenges) == (0, 0, 0, 0)
+
+
 @time_machine.travel(NOW, tick=False)
 def test_the_command_builds_and_applies(programme):
     falls = member(programme)

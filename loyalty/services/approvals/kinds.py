@@ -16,7 +16,7 @@ from loyalty.services import redemptions
 from loyalty.services.approvals.registry import MovementType, Order, register_movement
 from loyalty.services.ledger import LedgerError, PostingResult, RequestKey
 from loyalty.services.redemptions import RedemptionError
-from loyalty.services.tier_grants import TierGrantError, grant_tier, match_status
+from loyalty.services.tier_grants import TierGrantError, grant_tier, match_status, purchase_tier
 from loyalty.services.vouchers import VoucherRefused, issue_voucher, order_batch
 
 if TYPE_CHECKING:
@@ -201,6 +201,15 @@ def _grant(order: Order) -> TierGrant:
             proof=payload.proof,
             proof_reference=payload.proof_reference,
             place=order.place,
+        )
+    if payload.source == TierSource.PURCHASED and order.actor is not None:
+        return purchase_tier(
+            actor=order.actor,
+            now=order.now,
+            membership_id=payload.membership_id,
+            tier_id=payload.tier_id,
+            reference=payload.proof_reference,
+            until_date=payload.until_date,
         )
     return grant_tier(
         actor=order.actor,

@@ -40,8 +40,8 @@ class RunContext:
 class DueSet:
     """A query of what is due: columns `id` (of the job's subject, each once) and `points`.
 
-    What was done is due no longer: that, and nothing else, makes a job safe to stop and to run twice. Parameters
-    are named, `%(name)s`; names that begin with an underscore are the framework's.
+    What was done is due no longer, or changes nothing when it is done again: that, and nothing else, makes a job
+    safe to stop and to run twice. Parameters are named, `%(name)s`; names that begin with an underscore are the framework's.
     """
 
     sql: str
