@@ -24,6 +24,7 @@ from loyalty.models.tiers import (
     TierWarning,
 )
 from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
+from loyalty.models.wallet import StoredValueMovement, StoredValuePolicy, TopUpStep
 
 __all__ = [
     "Account",
@@ -53,6 +54,8 @@ __all__ = [
     "SharePolicy",
     "SocialShare",
     "SourceKey",
+    "StoredValueMovement",
+    "StoredValuePolicy",
     "Tier",
     "TierBenefit",
     "TierChallenge",
@@ -64,6 +67,7 @@ __all__ = [
     "TierReviewRow",
     "TierSource",
     "TierWarning",
+    "TopUpStep",
     "Voucher",
     "VoucherBatch",
     "VoucherBlackout",
