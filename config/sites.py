@@ -51,6 +51,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "redemption", "redeem"),
             ("loyalty", "voucher", "confirmation_number"),
             ("loyalty", "voucherbatch", "stacks"),
+            ("loyalty", "storedvaluemovement", "account_balance_wallet"),
             ("loyalty", "tierchange", "trending_up"),
             ("loyalty", "qualificationentry", "checklist"),
         ),
@@ -68,6 +69,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "ruleuse", "data_usage"),
             ("loyalty", "reward", "card_giftcard"),
             ("loyalty", "vouchertype", "local_activity"),
+            ("loyalty", "storedvaluepolicy", "savings"),
         ),
     ),
     (

@@ -29,6 +29,9 @@ DESK = (
     "loyalty.view_voucher",
     "loyalty.redeem_voucher",
     "loyalty.transfer_voucher",
+    "loyalty.view_storedvaluemovement",
+    "loyalty.top_up_stored_value",
+    "loyalty.spend_stored_value",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )
@@ -69,6 +72,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "loyalty.undo_voucher",
         "loyalty.cancel_voucher",
         "loyalty.reveal_voucher",
+        "loyalty.refund_stored_value",
         "feedback.*_ticket",
         "feedback.view_*",
         "campaigns.view_*",

@@ -1,6 +1,18 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import backtests, earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
+from loyalty.admin import (
+    backtests,
+    earning,
+    friends,
+    jobs,
+    ledger,
+    members,
+    programme,
+    tier_moves,
+    tiers,
+    vouchers,
+    wallet,
+)
 
 __all__ = [
     "backtests",
@@ -13,4 +25,5 @@ __all__ = [
     "tier_moves",
     "tiers",
     "vouchers",
+    "wallet",
 ]

@@ -272,6 +272,18 @@ ADMIN = {
         Role.AUDITOR: "v",
     },
     "loyalty.Voucher": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "loyalty.StoredValuePolicy": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.StoredValueMovement": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
     "feedback.Ticket": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "campaigns.Campaign": {
         Role.MARKETER: "vacd",

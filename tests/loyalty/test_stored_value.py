@@ -169,7 +169,7 @@ def test_the_policy_says_what_pays_first(store, pay, policy, member, order, left
 def test_no_more_is_paid_than_there_is(store, pay, member):
     store()
 
-    with pytest.raises(wallet.InsufficientStoredValue, match=r"需 ¥1,100\.01,可用 ¥1,100\.00"):
+    with pytest.raises(wallet.InsufficientStoredValue, match=r"需 ¥1,100\.01，可用 ¥1,100\.00。"):
         pay(110_001)
 
     assert balance(member) == (100_000, 10_000)
