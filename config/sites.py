@@ -54,6 +54,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "voucherbatch", "stacks"),
             ("loyalty", "approvalrequest", "approval"),
             ("loyalty", "movementrecord", "swap_horiz"),
+            ("loyalty", "storedvaluemovement", "account_balance_wallet"),
             ("loyalty", "tierchange", "trending_up"),
             ("loyalty", "qualificationentry", "checklist"),
         ),
@@ -73,6 +74,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "exchangeratio", "currency_exchange"),
             ("loyalty", "vouchertype", "local_activity"),
             ("loyalty", "settlementrate", "price_change"),
+            ("loyalty", "storedvaluepolicy", "savings"),
         ),
     ),
     (

@@ -32,6 +32,9 @@ DESK = (
     "loyalty.redeem_voucher",
     "loyalty.transfer_voucher",
     "loyalty.view_approvalrequest",
+    "loyalty.view_storedvaluemovement",
+    "loyalty.top_up_stored_value",
+    "loyalty.spend_stored_value",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )
@@ -74,6 +77,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "loyalty.cancel_voucher",
         "loyalty.reveal_voucher",
         "loyalty.decide_approval",
+        "loyalty.refund_stored_value",
         "feedback.*_ticket",
         "feedback.view_*",
         "campaigns.view_*",

@@ -14,6 +14,7 @@ from loyalty.admin import (
     tier_moves,
     tiers,
     vouchers,
+    wallet,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "tier_moves",
     "tiers",
     "vouchers",
+    "wallet",
 ]

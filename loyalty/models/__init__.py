@@ -43,6 +43,7 @@ from loyalty.models.tiers import (
     TierWarning,
 )
 from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
+from loyalty.models.wallet import StoredValueMovement, StoredValuePolicy, TopUpStep
 
 __all__ = [
     "Account",
@@ -89,6 +90,8 @@ __all__ = [
     "SharePolicy",
     "SocialShare",
     "SourceKey",
+    "StoredValueMovement",
+    "StoredValuePolicy",
     "Tier",
     "TierBenefit",
     "TierChallenge",
@@ -100,6 +103,7 @@ __all__ = [
     "TierReviewRow",
     "TierSource",
     "TierWarning",
+    "TopUpStep",
     "VelocityRule",
     "Voucher",
     "VoucherBatch",

@@ -197,6 +197,8 @@ class Lot(models.Model):
         BONUS = "bonus", _("bonus")
         PURCHASED = "purchased", _("purchased")
         COMPENSATION = "compensation", _("compensation")
+        PRINCIPAL = "principal", _("principal")
+        GIFT = "gift", _("gift")
 
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="lots", db_constraint=False, db_index=False, verbose_name=_("account")

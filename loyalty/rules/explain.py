@@ -8,6 +8,7 @@ depends on where the points came from:
 - an event (`event`, `parts`, `total`) – see `loyalty.services.events`;
 - a redemption (`reward`, `property`, and `canceled` with a reason) – see `loyalty.services.redemptions`;
 - an expiry by inactivity (`inactive_since`, the day of the last activity);
+- stored value (`stored_value`, `part`, `currency`, `property`) – see `loyalty.services.wallet`;
 - nothing of that: then kind, points and reason of the posting make the sentence.
 
 Names are kept as `{"zh": …, "en": …}` as they were on the day.
@@ -40,6 +41,18 @@ EVENTS = {
 }
 
 
+_STORED_VALUE = {
+    ("top_up", "principal"): gettext_lazy("%(amount)s topped up at %(property)s."),
+    ("top_up", "gift"): gettext_lazy("%(amount)s given for a top-up at %(property)s."),
+    ("payment", "principal"): gettext_lazy("%(amount)s paid from stored value at %(property)s."),
+    ("payment", "gift"): gettext_lazy("%(amount)s paid from the gift at %(property)s."),
+    ("refund", "principal"): gettext_lazy("%(amount)s of a top-up paid back at %(property)s: %(reason)s."),
+    ("refund", "gift"): gettext_lazy("%(amount)s of a gift taken back with the refund at %(property)s: %(reason)s."),
+    ("undo", "principal"): gettext_lazy("%(amount)s undone at %(property)s: %(reason)s."),
+    ("undo", "gift"): gettext_lazy("%(amount)s of a gift undone at %(property)s: %(reason)s."),
+}
+
+
 def explain(explanation: Facts | None, *, kind: str = "", points: int | None = None, reason: str = "") -> str:
     """Say in one sentence of the active language what a posting did and why.
 
@@ -55,6 +68,8 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points
+    if "stored_value" in facts:
+        return _of_stored_value(facts)
     if "stay" in facts and facts["kind"] in {"earn", "bonus", "clawback"}:
         return _of_stay(facts)
     if "event" in facts and facts["kind"] == "bonus":
@@ -104,6 +119,16 @@ def name_of(names: Mapping[str, str] | None) -> str:
     if (get_language() or "").startswith("en") and names.get("en"):
         return names["en"]
     return names.get("zh", "")
+
+
+def _of_stored_value(facts: Facts) -> str:
+    values = {
+        "amount": money(Decimal(abs(facts["points"])) / 100, facts["currency"]),
+        "property": name_of(facts["property"]),
+        "reason": facts["reason"],
+    }
+    sentence = _STORED_VALUE[facts["stored_value"], facts["part"]]
+    return str(sentence) % values
 
 
 def _of_stay(facts: Facts) -> str:

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 SAMPLES = 5
 
-# Triggers of the migrations 0004 and 0008_ledger_guards, 0041_voucher_guards and 0101_settlement_guards; each must exist and be enabled.
+# Triggers of the ledger and of what is kept beside it; each must exist and be enabled.
 GUARDS = (
     "loyalty_account_check_insert",
     "loyalty_account_check_update",
@@ -55,6 +55,9 @@ GUARDS = (
     "loyalty_redemption_kept",
     "loyalty_redemptionevent_append_only",
     "loyalty_redemptionevent_no_truncate",
+    "loyalty_storedvaluemovement_kept",
+    "loyalty_storedvaluemovement_no_truncate",
+    "loyalty_storedvaluemovement_stays",
     "loyalty_voucher_change",
     "loyalty_voucher_changed",
     "loyalty_voucher_issued",

@@ -21,12 +21,14 @@ from loyalty.models import (
     ExpiryNotice,
     JobError,
     JobRun,
+    Membership,
     MovementRecord,
     ReferralPolicy,
     RuleUse,
     SettlementRate,
     SettlementRun,
     SharePolicy,
+    StoredValuePolicy,
     TierBenefit,
     TierChallenge,
     TierChange,
@@ -49,6 +51,7 @@ from loyalty.services.rules import create_draft, save_rule
 from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
 from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
+from loyalty.services.wallet import top_up
 from members.models import Consent, ImportBatch, ImportSource, Reservation, RevenueCategory, Tag
 from members.services.guests import create_guest
 from members.services.preferences import add_preference, add_tag
@@ -256,6 +259,17 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     day = dt.date(2019, 1, 1) + dt.timedelta(number)
     ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
     SharePolicy.objects.create(programme=samples.programme, effective_from=day)
+    StoredValuePolicy.objects.create(programme=samples.programme, effective_from=day)
+    top_up(
+        actor=None,
+        now=NOW,
+        membership_id=Membership.objects.latest("pk").pk,
+        amount=100_000,
+        currency="CNY",
+        method="cash",
+        place=samples.place,
+        idempotency_key=f"top-up {number}",
+    )
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
     voucher_type = make_voucher_type(samples.programme)
     VoucherBlackout.objects.create(type=voucher_type, first_date=NOW.date(), last_date=NOW.date())

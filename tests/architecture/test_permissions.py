@@ -341,6 +341,18 @@ ADMIN = {
         Role.GROUP_MANAGER: "v",
         Role.AUDITOR: "v",
     },
+    "loyalty.StoredValuePolicy": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.StoredValueMovement": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
     "loyalty.SettlementRate": {
         Role.MARKETER: "v",
         Role.PROPERTY_MANAGER: "v",
