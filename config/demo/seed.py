@@ -14,7 +14,7 @@ from config.demo.friends import make_friends
 from config.demo.organization import make_logins, make_organization
 from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_guests
 from config.demo.programme import make_programme
-from config.demo.service import Redeemer, write_notes, write_tickets
+from config.demo.service import Redeemer, make_roster, make_service_levels, write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
 from config.demo.vouchers import make_vouchers
 from hotels.models import User
@@ -64,7 +64,9 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     _live_through(Diary(rng, places), Redeemer(rng, places, users["reception"]), history, present, now=now)
     _review_tiers(programme, users["group"], now=now)
     write_notes(rng, guest_ids, memorable, now=now)
+    make_service_levels(now=now)
     write_tickets(rng, places, users, memorable, now=now)
+    make_roster(places[0], users, now=now)
     make_friends(rng, programme, places, users, now=now)
     make_vouchers(rng, programme, places, users, list(memorable.values()), now=now)
     say("Notes, tags, tickets, friends, vouchers.")

@@ -12,7 +12,8 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from knox.models import AuthToken
 
 from campaigns.models import Campaign
-from feedback.services import open_ticket
+from feedback.models import Attachment, BusinessCalendar, Macro, RoutingRule, SLAPolicy
+from feedback.services import open_ticket, recover_service
 from hotels.models import ExchangeRate, Role
 from loyalty.models import (
     ExpiryNotice,
@@ -57,6 +58,7 @@ from tests.factories import (
     make_property,
     make_reward,
     make_room_type,
+    make_shift,
     make_staff,
     make_voucher_type,
 )
@@ -183,6 +185,10 @@ def make_member(samples: SimpleNamespace):
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
+    recovery = recover_service(actor=actor, now=NOW, ticket_id=ticket.pk, kind="call", text="致电")
+    attachment = Attachment.objects.create(
+        ticket=ticket, name="a.png", content_type="image/png", size_bytes=8, added_at=NOW, file=""
+    )
     issue = {
         "actor": actor,
         "now": NOW,
@@ -207,6 +213,8 @@ def make_member(samples: SimpleNamespace):
         referral=referral,
         share=share,
         ticket=ticket,
+        recovery=recovery,
+        attachment=attachment,
         use=use,
         voucher=voucher,
         voucher_use=voucher_use,
@@ -240,6 +248,13 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
     )
+    calendar = BusinessCalendar.objects.create(code=f"CAL{number}", name="办公时间")
+    SLAPolicy.objects.create(
+        name="约定", property=place, calendar=calendar, resolution_minutes=60, effective_from=dt.date(2020, 1, 1)
+    )
+    RoutingRule.objects.create(name="规则", property=place, department_code="FO")
+    Macro.objects.create(name="致歉", text="非常抱歉。")
+    make_shift(user, samples.department, start=NOW + dt.timedelta(days=number))
     run = JobRun.objects.create(
         job=JobRun.Job.EXPIRE_POINTS,
         programme=samples.programme,
