@@ -79,7 +79,16 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         gettext_noop("Service and marketing"),
-        (("feedback", "ticket", "support_agent"), ("campaigns", "campaign", "campaign")),
+        (
+            ("feedback", "ticket", "support_agent"),
+            ("feedback", "slapolicy", "timer"),
+            ("feedback", "businesscalendar", "calendar_month"),
+            ("feedback", "publicholiday", "event_busy"),
+            ("feedback", "shift", "badge"),
+            ("feedback", "routingrule", "alt_route"),
+            ("feedback", "macro", "quickreply"),
+            ("campaigns", "campaign", "campaign"),
+        ),
     ),
     (
         gettext_noop("Organization"),

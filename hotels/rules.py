@@ -80,6 +80,14 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "loyalty.refund_stored_value",
         "feedback.*_ticket",
         "feedback.view_*",
+        *(
+            f"feedback.{verb}_{noun}"
+            for verb in ("add", "change")
+            for noun in ("businesscalendar", "slapolicy", "routingrule", "shift", "macro")
+        ),
+        "feedback.*_calendarinterval",
+        "feedback.*_calendarexception",
+        "feedback.delete_shift",
         "campaigns.view_*",
         "hotels.view_*",
         "hotels.change_department",

@@ -16,7 +16,7 @@ from config.demo.organization import make_logins, make_organization
 from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_guests
 from config.demo.programme import make_programme
 from config.demo.rewards import Redeemer
-from config.demo.service import write_notes, write_tickets
+from config.demo.service import make_roster, make_service_levels, write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
 from config.demo.vouchers import make_vouchers
 from hotels.models import User
@@ -68,7 +68,9 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     _review_tiers(programme, users["group"], now=now)
     _close_months(programme, begin=begin, now=now)
     write_notes(rng, guest_ids, memorable, now=now)
+    make_service_levels(now=now)
     write_tickets(rng, places, users, memorable, now=now)
+    make_roster(places[0], users, now=now)
     make_friends(rng, programme, places, users, now=now)
     make_vouchers(rng, programme, places, users, list(memorable.values()), now=now)
     make_approvals(programme, places, users, now=now)

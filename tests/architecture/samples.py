@@ -12,7 +12,8 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from knox.models import AuthToken
 
 from campaigns.models import Campaign
-from feedback.services import open_ticket
+from feedback.models import Attachment, BusinessCalendar, Macro, RoutingRule, SLAPolicy
+from feedback.services import open_ticket, recover_service
 from hotels.models import ExchangeRate, Role
 from loyalty.models import (
     ApprovalLimit,
@@ -68,6 +69,7 @@ from tests.factories import (
     make_property,
     make_reward,
     make_room_type,
+    make_shift,
     make_staff,
     make_voucher_type,
 )
@@ -206,6 +208,10 @@ def make_member(samples: SimpleNamespace):
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
+    recovery = recover_service(actor=actor, now=NOW, ticket_id=ticket.pk, kind="call", text="致电")
+    attachment = Attachment.objects.create(
+        ticket=ticket, name="a.png", content_type="image/png", size_bytes=8, added_at=NOW, file=""
+    )
     issue = {
         "actor": actor,
         "now": NOW,
@@ -230,6 +236,8 @@ def make_member(samples: SimpleNamespace):
         referral=referral,
         share=share,
         ticket=ticket,
+        recovery=recovery,
+        attachment=attachment,
         use=use,
         voucher=voucher,
         voucher_use=voucher_use,
@@ -289,6 +297,13 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
         effective_from=day,
     )
     VelocityRule.objects.create(programme=samples.programme, check_code="near_limit", count=9, effective_from=day)
+    calendar = BusinessCalendar.objects.create(code=f"CAL{number}", name="办公时间")
+    SLAPolicy.objects.create(
+        name="约定", property=place, calendar=calendar, resolution_minutes=60, effective_from=dt.date(2020, 1, 1)
+    )
+    RoutingRule.objects.create(name="规则", property=place, department_code="FO")
+    Macro.objects.create(name="致歉", text="非常抱歉。")
+    make_shift(user, samples.department, start=NOW + dt.timedelta(days=number))
     run = JobRun.objects.create(
         job=JobRun.Job.EXPIRE_POINTS,
         programme=samples.programme,

@@ -42,6 +42,16 @@ WITHOUT_ADMIN = {
     "loyalty.VoucherBlackout": "rows inside the voucher type's page",
     "loyalty.VoucherEvent": "rows inside the voucher's page",
     "feedback.TicketEvent": "rows inside the ticket's page",
+    "feedback.Case": "what the tickets of one matter share; shown on each of them",
+    "feedback.TicketClock": "shown on the ticket's page",
+    "feedback.TicketReminder": "due rows of the ladder; what was given stands in the ticket's events",
+    "feedback.TicketLink": "shown on both tickets' pages",
+    "feedback.Notification": "lines under one user's bell; nobody else reads them",
+    "feedback.Handover": "the list on the handover page; taken tickets tell it in their events",
+    "feedback.Attachment": "shown on the ticket's page, read through a view that checks rights",
+    "feedback.Recovery": "shown on the ticket's page",
+    "feedback.CalendarInterval": "rows inside the calendar's page",
+    "feedback.CalendarException": "rows inside the calendar's page",
 }
 
 

@@ -18,15 +18,30 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from feedback import services
-from feedback.forms import CloseForm, NoteForm, TicketForm
+from feedback.forms import (
+    AssignForm,
+    AttachForm,
+    ClassifyForm,
+    CloseForm,
+    JoinForm,
+    MoveForm,
+    NoteForm,
+    RecoveryForm,
+    ReplyForm,
+    SplitForm,
+    TicketForm,
+)
 from feedback.models import Ticket
-from feedback.selectors import FILTERS, ticket_row, ticket_rows
-from hotels.models import Draft, Property, User
+from feedback.selectors.desk import ticket_context
+from feedback.selectors.roster import open_handovers
+from feedback.selectors.tickets import FILTERS, ticket_row, ticket_rows
+from hotels.models import Department, Draft, Property, User
 from hotels.selectors import draft_of, others_present
 from hotels.services.drafts import discard_draft
 from hotels.services.presence import leave_record, note_presence
 from hotels.views import staff_required
 from members.forms import DeskForm
+from members.models import Guest, Stay
 from members.selectors.desk import current_visit
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
 
@@ -56,6 +71,7 @@ def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
                 subject=data["subject"],
                 description=data["description"],
                 department=data["department"],
+                stay_id=stay_in_house(guest, place),
                 key=form.key,
             )
         except services.TicketError as error:
@@ -81,12 +97,21 @@ def open_ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return render_sheet(request, "feedback/open.html", context)
 
 
+def stay_in_house(guest: Guest, place: Property) -> int | None:
+    """The guest's stay at the property, if they are in the house."""
+    found = Stay.objects.filter(guest=guest, property=place, status=Stay.Status.IN_HOUSE).order_by("-pk")
+    return found.values_list("pk", flat=True).first()
+
+
 def _draft_time(draft: Draft, place: Property) -> dt.datetime:
     return draft.updated_at.astimezone(zoneinfo.ZoneInfo(place.time_zone))
 
 
-def _tickets(request: HttpRequest) -> QuerySet[Ticket]:
-    return Ticket.objects.visible_to(staff_user(request)).select_related("guest", "property", "assignee", "department")
+def tickets_of(request: HttpRequest) -> QuerySet[Ticket]:
+    """The tickets of the user’s properties, with what their pages name."""
+    return Ticket.objects.visible_to(staff_user(request)).select_related(
+        "guest", "property__brand", "assignee", "department", "case__owner", "merged_into", "stay"
+    )
 
 
 @require_POST
@@ -94,7 +119,7 @@ def _tickets(request: HttpRequest) -> QuerySet[Ticket]:
 def withdraw(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Take back a ticket that the user logged by mistake."""
     user = staff_user(request)
-    ticket = get_object_or_404(_tickets(request), public_id=public_id, opened_by=user)
+    ticket = get_object_or_404(tickets_of(request), public_id=public_id, opened_by=user)
     try:
         services.withdraw_ticket(actor=user, now=timezone.now(), ticket_id=ticket.pk)
     except services.TicketError as error:
@@ -111,18 +136,35 @@ def tickets(request: HttpRequest) -> HttpResponse:
     which = request.GET.get("show", "open")
     which = which if which in FILTERS else "open"
     after = request.GET.get("after", "")
-    rows, mark = ticket_rows(user=user, place=place, now=now, which=which, after=after, limit=PAGE_SIZE)
-    labels = {"mine": _("Mine"), "open": _("Open"), "overdue": _("Overdue"), "closed": _("Closed")}
+    departments = list(Department.objects.filter(property=place).order_by("code"))
+    chosen = next((d for d in departments if d.code == request.GET.get("department")), None)
+    rows, mark = ticket_rows(
+        user=user, place=place, now=now, which=which, after=after, limit=PAGE_SIZE, department=chosen
+    )
+    labels = {
+        "mine": _("Mine"),
+        "open": _("Open"),
+        "unassigned": _("Unassigned"),
+        "overdue": _("Overdue"),
+        "waiting": _("Waiting for the guest"),
+        "closed": _("Closed"),
+    }
     context = {
         "rows": rows,
         "which": which,
         "tabs": labels.items(),
+        "departments": departments,
+        "department": chosen,
         "next": mark,
         "is_later_page": bool(after),
         "place": place,
         "today": place.local_date(now),
+        "may_change": user.has_perm("feedback.change_ticket", place),
+        "bulk_form": DeskForm(),
+        "handovers": open_handovers(place),
     }
-    return render(request, "feedback/tickets.html", context)
+    template = "feedback/tickets.html#list" if request.headers.get("HX-Request") else "feedback/tickets.html"
+    return render(request, template, context)
 
 
 @never_cache
@@ -130,30 +172,32 @@ def tickets(request: HttpRequest) -> HttpResponse:
 @staff_required("feedback.view_ticket")
 def ticket(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One ticket with what happened to it."""
-    return _ticket_page(request, public_id)
+    return ticket_page(request, public_id)
 
 
-def _ticket_page(
+def ticket_page(
     request: HttpRequest, public_id: UUID, *, stale: services.StaleTicket | None = None, **forms: Any
 ) -> HttpResponse:
-    found = get_object_or_404(_tickets(request), public_id=public_id)
+    """The page of a ticket; with a form that was refused it answers 422, with an old look at the ticket 409."""
+    found = get_object_or_404(tickets_of(request), public_id=public_id)
     now = timezone.now()
     zone = zoneinfo.ZoneInfo(found.property.time_zone)
     user = staff_user(request)
-    events = list(found.events.select_related("actor").order_by("-pk"))
-    seen: dict[str, Any] = {"seen": events[0].pk if events else 0}
+    context = ticket_context(found, user=user, now=now)
+    events = [event for event, _at, _text in context["events"]]
+    own = [event for event in events if event.ticket_id == found.pk]
+    seen: dict[str, Any] = {"seen": own[0].pk if own else 0}
     drafts: dict[str, dict[str, Any]] = {name: {} for name in ("feedback.close", "feedback.note")}
     draft_times: dict[str, dt.datetime] = {}
     for name in drafts:
         if draft := draft_of(user=user, now=now, form=name, object_id=found.public_id):
             drafts[name], draft_times[name] = draft.content, _draft_time(draft, found.property)
-    context = {
+    context |= {
         "row": ticket_row(found, now),
         "ticket": found,
         "guest": found.guest,
-        "events": [(event, event.at.astimezone(zone)) for event in events],
         "others": others_present(user=user, now=now, target=found),
-        "may_change": _may_change(user, found),
+        "may_change": may_change(user, found),
         "today": found.property.local_date(now),
         "close_form": forms.get("close_form") or CloseForm(initial=seen | drafts["feedback.close"]),
         "note_form": forms.get("note_form") or NoteForm(initial=drafts["feedback.note"]),
@@ -161,13 +205,26 @@ def _ticket_page(
         "note_draft_at": None if "note_form" in forms else draft_times.get("feedback.note"),
         "reopen_form": DeskForm(),
     }
+    kept = {"place": found.property}
+    made: dict[str, DeskForm] = {
+        "reply_form": ReplyForm(initial=seen),
+        "classify_form": ClassifyForm(initial={"category": found.category, "severity": found.severity}),
+        "assign_form": AssignForm(people=context["people"]),
+        "move_form": MoveForm(**kept),
+        "split_form": SplitForm(**kept, initial={"category": found.category, "severity": found.severity}),
+        "join_form": JoinForm(),
+        "attach_form": AttachForm(),
+        "recovery_form": RecoveryForm(**kept),
+    }
+    context |= {name: forms.get(name) or form for name, form in made.items()}
     if stale is not None:
         context["stale"] = [(event, event.at.astimezone(zone)) for event in stale.events]
         sent = forms["close_form"].cleaned_data["resolution"]
         context["sent"] = sent
         # Sending it once more is a decision made with the others' doings in sight; on a ticket that they
         # closed the words become a note.
-        context["close_form"] = CloseForm(initial={"resolution": sent, **seen})
+        cause = forms["close_form"].cleaned_data["root_cause"]
+        context["close_form"] = CloseForm(initial={"resolution": sent, "root_cause": cause, **seen})
         if found.closed_at is not None:
             context["note_form"] = NoteForm(initial={"text": sent})
         return render(request, "feedback/ticket.html", context, status=409)
@@ -179,27 +236,29 @@ def _ticket_page(
 @staff_required("feedback.view_ticket")
 def presence(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Say that the user has the ticket open (or has closed it), and who else has."""
-    found = get_object_or_404(_tickets(request), public_id=public_id)
+    found = get_object_or_404(tickets_of(request), public_id=public_id)
     user, now = staff_user(request), timezone.now()
     if "leave" in request.POST:
         leave_record(actor=user, target=found)
         return HttpResponse(status=204)
-    if _may_change(user, found):
+    if may_change(user, found):
         note_presence(actor=user, now=now, target=found)
     return render(request, "feedback/ticket.html#others", {"others": others_present(user=user, now=now, target=found)})
 
 
-def _may_change(user: User, found: Ticket) -> bool:
+def may_change(user: User, found: Ticket) -> bool:
+    """Whether the user works on tickets of the property, or logged this one."""
     return user.has_perm("feedback.change_ticket", found.property) or found.opened_by_id == user.pk
 
 
-def _changeable(request: HttpRequest, public_id: UUID) -> Ticket | None:
+def changeable(request: HttpRequest, public_id: UUID) -> Ticket | None:
     """The ticket, if the user may change tickets there or logged it; None if the user may only read it."""
-    found = get_object_or_404(_tickets(request), public_id=public_id)
-    return found if _may_change(staff_user(request), found) else None
+    found = get_object_or_404(tickets_of(request), public_id=public_id)
+    return found if may_change(staff_user(request), found) else None
 
 
-def _done(request: HttpRequest, found: Ticket, message: str, *, undo: str = "") -> HttpResponse:
+def done(request: HttpRequest, found: Ticket, message: str, *, undo: str = "") -> HttpResponse:
+    """Back to the ticket with a sentence, and the address that undoes it."""
     messages.success(request, message, extra_tags=undo)
     return redirect("feedback:ticket", found.public_id)
 
@@ -208,37 +267,38 @@ def _done(request: HttpRequest, found: Ticket, message: str, *, undo: str = "") 
 @staff_required("feedback.view_ticket")
 def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Close a ticket, saying what was done."""
-    found = _changeable(request, public_id)
+    found = changeable(request, public_id)
     if found is None:
-        return _refused(request, public_id)
+        return refused(request, public_id)
     form = CloseForm(request.POST)
     if not form.is_valid():
-        return _ticket_page(request, public_id, close_form=form)
+        return ticket_page(request, public_id, close_form=form)
     try:
         services.close_ticket(
             actor=staff_user(request),
             now=timezone.now(),
             ticket_id=found.pk,
             resolution=form.cleaned_data["resolution"],
+            root_cause=form.cleaned_data["root_cause"],
             seen_event_id=form.cleaned_data["seen"],
             key=form.key,
         )
     except services.StaleTicket as error:
-        return _ticket_page(request, public_id, stale=error, close_form=form)
+        return ticket_page(request, public_id, stale=error, close_form=form)
     except services.TicketError as error:
         messages.error(request, str(error))
         return redirect("feedback:ticket", found.public_id)
     _forget_draft(request, found, "feedback.close", form)
-    return _done(request, found, _("The ticket is closed."), undo=reverse("feedback:reopen", args=[found.public_id]))
+    return done(request, found, _("The ticket is closed."), undo=reverse("feedback:reopen", args=[found.public_id]))
 
 
 @require_POST
 @staff_required("feedback.view_ticket")
 def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Open a closed ticket again."""
-    found = _changeable(request, public_id)
+    found = changeable(request, public_id)
     if found is None:
-        return _refused(request, public_id)
+        return refused(request, public_id)
     form = DeskForm(request.POST)
     # The undo beside a notice has no key; it is harmless to press it twice.
     key = form.key if form.is_valid() else None
@@ -247,19 +307,19 @@ def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
     except services.TicketError as error:
         messages.error(request, str(error))
         return redirect("feedback:ticket", found.public_id)
-    return _done(request, found, _("The ticket is open again."))
+    return done(request, found, _("The ticket is open again."))
 
 
 @require_POST
 @staff_required("feedback.view_ticket")
 def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Add an internal note."""
-    found = _changeable(request, public_id)
+    found = changeable(request, public_id)
     if found is None:
-        return _refused(request, public_id)
+        return refused(request, public_id)
     form = NoteForm(request.POST)
     if not form.is_valid():
-        return _ticket_page(request, public_id, note_form=form)
+        return ticket_page(request, public_id, note_form=form)
     try:
         services.add_note(
             actor=staff_user(request),
@@ -270,15 +330,16 @@ def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
         )
     except services.TicketConflict as error:
         form.add_error(None, str(error))
-        return _ticket_page(request, public_id, note_form=form)
+        return ticket_page(request, public_id, note_form=form)
     _forget_draft(request, found, "feedback.note", form)
-    return _done(request, found, _("The note is added."))
+    return done(request, found, _("The note is added."))
 
 
 def _forget_draft(request: HttpRequest, found: Ticket, name: str, form: DeskForm) -> None:
     discard_draft(actor=staff_user(request), now=timezone.now(), form=name, object_id=found.public_id, key=form.key)
 
 
-def _refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Back to the ticket of somebody who may only read it."""
     messages.error(request, _("You may read this ticket but not change it."))
     return redirect("feedback:ticket", public_id)

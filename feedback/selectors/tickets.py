@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from feedback.models import Ticket
-from hotels.models import Property, User
+from hotels.models import Department, Property, User
 from members.models import Guest
 from members.selectors.panels import GuestAction
 
-FILTERS = ("mine", "open", "overdue", "closed")
+FILTERS = ("mine", "open", "unassigned", "overdue", "waiting", "closed")
 CARD_TICKETS = 5
 SOON = dt.timedelta(hours=2)
 
@@ -52,6 +52,8 @@ def ticket_clock(ticket: Ticket, now: dt.datetime) -> Clock:
     """The ticket's clock at an aware instant."""
     if ticket.closed_at is not None:
         return Clock("done", ticket.get_status_display())
+    if ticket.waiting_since is not None:
+        return Clock("calm", _("the clock stands"))
     left = (ticket.due_at - now).total_seconds()
     if left < 0:
         return Clock("overdue", _("%(duration)s late") % {"duration": _duration(-left)})
@@ -78,7 +80,14 @@ def ticket_row(ticket: Ticket, now: dt.datetime) -> TicketRow:
 
 
 def ticket_rows(
-    *, user: User, place: Property, now: dt.datetime, which: str, after: str, limit: int
+    *,
+    user: User,
+    place: Property,
+    now: dt.datetime,
+    which: str,
+    after: str,
+    limit: int,
+    department: Department | None = None,
 ) -> tuple[list[TicketRow], str]:
     """One page of a property's tickets, the most urgent first; closed ones by the newest.
 
@@ -89,11 +98,14 @@ def ticket_rows(
         which: One of `FILTERS`.
         after: Mark of the last row seen, as returned; empty for the first page.
         limit: Rows on the page.
+        department: Only its tickets; None for all.
 
     Returns:
         The rows, and the mark to ask for the next page; empty on the last.
     """
     tickets = Ticket.objects.visible_to(user).filter(property=place)
+    if department is not None:
+        tickets = tickets.filter(department=department)
     if which == "closed":
         tickets = tickets.filter(closed_at__isnull=False).order_by("-pk")
         if after.isdecimal():
@@ -103,7 +115,11 @@ def ticket_rows(
         if which == "mine":
             tickets = tickets.filter(assignee=user)
         elif which == "overdue":
-            tickets = tickets.filter(due_at__lt=now)
+            tickets = tickets.filter(due_at__lt=now, waiting_since=None)
+        elif which == "unassigned":
+            tickets = tickets.filter(Q(assignee=None) | Q(is_provisional=True))
+        elif which == "waiting":
+            tickets = tickets.filter(status=Ticket.Status.WAITING)
         due, _separator, pk = after.rpartition("~")
         if due and pk.isdecimal():
             try:
