@@ -23,4 +23,6 @@ class FeedbackConfig(AppConfig):
         ticket = ("subject", "category", "severity", "department", "description")
         drafts.register_draft_form("feedback.ticket", drafts.DraftForm(ticket, ("subject", "description")))
         drafts.register_draft_form("feedback.note", drafts.DraftForm(("text",), ("text",)))
+        merges = import_module("members.services.merges")
+        merges.register_merge_handler(merges.MoveRows(self.get_model("Ticket"), "guest"))
         drafts.register_draft_form("feedback.close", drafts.DraftForm(("resolution",), ("resolution",)))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from loyalty.models import Membership, Posting, Redemption, Reward, SourceKey
 from loyalty.services import ledger
 from loyalty.services.ledger import PostingResult, RequestKey, SourceLine
+from loyalty.services.merging import carry_leftovers
 
 if TYPE_CHECKING:
     from hotels.models import Property, User
@@ -153,6 +154,8 @@ def cancel_redemption(*, actor: User | None, now: dt.datetime, redemption_id: in
         property_id=redemption.property_id,
         reason=reason,
     )
+    # Points spent before a merge of profiles go back to the account they came from, and on from there.
+    carry_leftovers(actor=actor, now=now, guest_ids=[redemption.membership.guest_id])
     redemption.status = Redemption.Status.CANCELED
     redemption.canceled_at = now
     redemption.save(update_fields=["status", "canceled_at"])
