@@ -51,6 +51,10 @@ TABLE = {
     "members:remove_tag": "--------- LNNYYNYYN",
     "members:restore_tag": "--------- LNNYYNYYN",
     "members:registration_card": "LNNYYYYYY ---------",
+    "members:duplicates": "LNNNYNYYN ---------",
+    "members:search_duplicates": "--------- LNNNYNYYN",
+    "members:duplicate": "LNNNYNYYN LNNNRNRRN",
+    "members:undo_merge": "LNNNYNYYN LNNNYNYYN",
     # An empty form names nothing that conditions could judge.
     "members:condition_builder": "--------- LNNHHHHHH",
     "members:imports": "LNNNNNYYN ---------",
@@ -162,6 +166,20 @@ ADMIN = {
     "members.Reservation": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "members.Stay": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "members.ImportBatch": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.GuestMerge": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.MergeCandidate": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
+    "members.NotSamePerson": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
+    "members.LinkageRun": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.EarningRuleSet": {
         Role.MARKETER: "v",
         Role.PROPERTY_MANAGER: "v",

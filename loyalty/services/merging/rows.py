@@ -99,7 +99,7 @@ class Figures:
         """Count the figures of each day for the survivor."""
         return self._write(scope, _COPY_FIGURES)
 
-    def undo(self, scope: MergeScope, moved: list[int]) -> None:
+    def undo(self, scope: MergeScope, moved: list[int]) -> None:  # noqa: ARG002 - the ledger itself says what
         """Write the same figures with the opposite sign."""
         self._write(scope, _COUNTER_FIGURES)
 
@@ -243,7 +243,7 @@ class Caps:
         """Add up the counters that both have, move the others."""
         moved = {}
         for gone, kept in scope.pairs[MEMBERSHIP]:
-            before = {pk: used for pk, used in RuleUse.objects.filter(membership=kept).values_list("pk", "used")}
+            before = dict(RuleUse.objects.filter(membership=kept).values_list("pk", "used"))
             with connection.cursor() as cursor:
                 cursor.execute(_ADD_USES, [gone, kept])
                 both = cursor.fetchall()
