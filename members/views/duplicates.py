@@ -74,7 +74,7 @@ def search_duplicates(request: HttpRequest) -> HttpResponse:
         try:
             tasks.link_guests.delay()
         except OperationalError:
-            # The periodic task finds the row that waits.
+            # It waits: `manage.py link_guests` carries it out, or the next search after an hour.
             log.warning("linkage_not_sent")
         messages.success(request, _("The search for duplicates has begun. This page tells how far it is."))
     return redirect("members:duplicates")

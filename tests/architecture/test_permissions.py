@@ -53,7 +53,7 @@ TABLE = {
     "members:registration_card": "LNNYYYYYY ---------",
     "members:duplicates": "LNNNYNYYN ---------",
     "members:search_duplicates": "--------- LNNNYNYYN",
-    "members:duplicate": "LNNNYNYYN LNNNRNRRN",
+    "members:duplicate": "LNNNYNYYN LNNNYNYYN",
     "members:undo_merge": "LNNNYNYYN LNNNYNYYN",
     # An empty form names nothing that conditions could judge.
     "members:condition_builder": "--------- LNNHHHHHH",
@@ -68,6 +68,7 @@ TABLE = {
     "members:import_errors_csv": "LNNNNNYYN ---------",
     "members:import_errors_xlsx": "LNNNNNYYN ---------",
     "loyalty:enrol": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:enrol_likely": "--------- LNNYYNYYN",
     "loyalty:enrol_guest": "LNNYYNYYN LNNYYNYYN",
     "loyalty:post_stay": "LNNYYNYYN LNNYYNYYN",
     "loyalty:redeem": "LNNYYNYYN LNNYYNYYN",
@@ -325,6 +326,7 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
     """Records of the samples for the parts of an address."""
     member = samples.member
     records = {
+        "guests/merges/": samples.merge.public_id,
         "guests/": member.guest.public_id,
         "stays/": member.stay.public_id,
         "redemptions/": member.redemption.public_id,
@@ -341,6 +343,8 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
         "code": samples.tag.code,
         "seq": 2,
         "redemption_id": member.voucher_use.redemption_id,
+        "first": samples.pair.first.public_id,
+        "second": samples.pair.second.public_id,
         "pk": 1,
         "key": "abc-def",
         "uidb36": "1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -23,10 +24,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run and say what was found."""
         now = timezone.now()
-        try:
+        # One that waits because no worker took it is carried out here.
+        with suppress(LinkageRunning):
             request_linkage(actor=None, now=now)
-        except LinkageRunning as error:
-            raise CommandError(error.message) from error
         run = run_linkage(now=now, threads=options["threads"])
         if run is None:
             message = "Another worker has taken the search."

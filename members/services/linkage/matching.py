@@ -19,6 +19,8 @@ from members.rules.linkage import LEVELS, PRIOR, REVIEW_WEIGHT, Pair
 
 COLUMNS = ("unique_id", "name", "pinyin", "birthday", "phone", "document", "email", "gender", "company")
 MEMORY = "2GB"
+# From so many guests on, how common a name is among them is worth knowing; fewer tell by chance.
+TERMS_FROM = 5_000
 
 # Which pairs are compared at all: every rule leaves few strangers, and typing errors in one column
 # leave another rule to find the pair by.
@@ -63,14 +65,14 @@ _CONDITIONS: Mapping[str, str] = {
 }
 
 
-def _comparison(column: str) -> cl.CustomComparison:
+def _comparison(column: str, *, with_terms: bool) -> cl.CustomComparison:
     levels: list[Any] = [cll.NullLevel("pinyin" if column == "name" else column)]
     for code, m, u in LEVELS[column]:
         if code.endswith("_other"):
             level = cll.ElseLevel().configure(m_probability=m, u_probability=u)
         elif code == "name_same":
             # A rare name in common says more than 张伟.
-            level = cll.ExactMatchLevel("name", term_frequency_adjustments=True).configure(
+            level = cll.ExactMatchLevel("name", term_frequency_adjustments=with_terms).configure(
                 m_probability=m, u_probability=u
             )
         else:
@@ -87,7 +89,8 @@ def find_pairs(columns: Mapping[str, Sequence[Any]], *, threads: int = 2) -> lis
             birthdays as ISO dates.
         threads: Of DuckDB.
     """
-    if len(columns["unique_id"]) < 2:  # noqa: PLR2004 - a pair
+    count = len(columns["unique_id"])
+    if count < 2:  # noqa: PLR2004 - a pair
         return []
     logging.getLogger("splink").setLevel(logging.ERROR)
     types = {name: pa.int64() if name == "unique_id" else pa.string() for name in COLUMNS}
@@ -98,11 +101,11 @@ def find_pairs(columns: Mapping[str, Sequence[Any]], *, threads: int = 2) -> lis
         engine = DuckDBAPI(connection)
         settings = SettingsCreator(
             link_type="dedupe_only",
-            comparisons=[_comparison(column) for column in LEVELS],
+            comparisons=[_comparison(column, with_terms=count >= TERMS_FROM) for column in LEVELS],
             blocking_rules_to_generate_predictions=list(BLOCKING),
             probability_two_random_records_match=PRIOR,
-            retain_matching_columns=False,
-            retain_intermediate_calculation_columns=True,
+            retain_matching_columns=True,
+            retain_intermediate_calculation_columns=False,
         )
         linker = Linker(engine.register(table), settings, log_level=logging.ERROR, validate_settings=False)
         predicted = linker.inference.predict(threshold_match_weight=REVIEW_WEIGHT, warning_mode="never")

@@ -48,9 +48,9 @@ def request_linkage(*, actor: User | None, now: dt.datetime) -> LinkageRun:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('members.linkage'))")
-    LinkageRun.objects.filter(state=LinkageRun.State.RUNNING, started_at__lt=now - LOST_AFTER).update(
-        state=LinkageRun.State.FAILED, finished_at=now, error="lost"
-    )
+    LinkageRun.objects.filter(
+        state__in=[LinkageRun.State.WAITING, LinkageRun.State.RUNNING], requested_at__lt=now - LOST_AFTER
+    ).update(state=LinkageRun.State.FAILED, finished_at=now, error="lost")
     if LinkageRun.objects.filter(state__in=[LinkageRun.State.WAITING, LinkageRun.State.RUNNING]).exists():
         raise LinkageRunning
     run = LinkageRun.objects.create(requested_by=actor, requested_at=now)
