@@ -87,7 +87,8 @@ WORDS: Mapping[str, StrOrPromise] = {
 
 # Numbers that stand in many profiles because nobody asked for the guest's own.
 PLACEHOLDER_ENDINGS = ("12345678", "23456789", "00000000", "11111111", "88888888", "99999999")
-SERVICE_NUMBERS = ("+86400", "+86800", "+8695", "+8612")
+SERVICE_NUMBERS = ("+86400", "+86800")
+SHORT_NUMBER_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def phone_identifies(number: str, switchboards: Collection[str] = ()) -> bool:
     return not (
         number in switchboards
         or number.startswith(SERVICE_NUMBERS)
+        or len(digits) <= SHORT_NUMBER_LENGTH
         or digits.endswith(PLACEHOLDER_ENDINGS)
         or len(set(digits[-8:])) == 1
     )

@@ -186,7 +186,7 @@ def carry_leftovers(*, actor: User | None, now: dt.datetime, guest_ids: Sequence
         account = _lock([found.membership_id, kept.pk])[found.membership_id]
         carried = merge.moved.get(name, [])
         if account.debt:
-            _settle_debt(actor, now, account, carried)
+            _settle_debt(actor, now, account, carried, kept.number)
         carried = carried + _carry(actor, now, account, kept.pk)
         merge.moved = {**merge.moved, name: carried}
         merge.save(update_fields=["moved"])
@@ -194,7 +194,9 @@ def carry_leftovers(*, actor: User | None, now: dt.datetime, guest_ids: Sequence
     return done
 
 
-def _settle_debt(actor: User | None, now: dt.datetime, account: Account, carried: list[dict[str, Any]]) -> None:
+def _settle_debt(
+    actor: User | None, now: dt.datetime, account: Account, carried: list[dict[str, Any]], kept_number: str
+) -> None:
     """What was taken back after its points had been carried over is taken from where they went, newest first."""
     explanation = {"merge": {"number": _numbers([account.membership_id])[account.membership_id], "undone": True}}
     owed = account.debt
@@ -206,5 +208,12 @@ def _settle_debt(actor: User | None, now: dt.datetime, account: Account, carried
         part = min(owed, posting.points - reversed_so_far)
         if part > 0:
             reverse_posting(actor=actor, now=now, posting_id=posting_id, points=part, explanation=explanation)
-            adjust_points(actor=actor, now=now, account_id=account.pk, points=part, reason="", explanation=explanation)
+            adjust_points(
+                actor=actor,
+                now=now,
+                account_id=account.pk,
+                points=part,
+                reason="",
+                explanation={"merge": {"number": kept_number, "undone": True}},
+            )
             owed -= part
