@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -108,7 +109,12 @@ class Figures:
         pairs = scope.pairs[MEMBERSHIP]
         with connection.cursor() as cursor:
             for gone, kept in pairs:
-                facts = {"gone": gone, "kept": kept, "merge": str(scope.merge.pk), "now": scope.now}
+                facts: dict[str, int | str | dt.datetime] = {
+                    "gone": gone,
+                    "kept": kept,
+                    "merge": str(scope.merge.pk),
+                    "now": scope.now,
+                }
                 cursor.execute(statement, facts)
         return [gone for gone, _kept in pairs]
 

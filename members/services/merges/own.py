@@ -98,9 +98,9 @@ class Consents(MoveRows):
                 newest.setdefault((answer.purpose, answer.channel), []).append(answer)
         moved: dict[str, Any] = dict(super().merge(scope))
         refusals = []
-        for answers in newest.values():
-            refused = [answer for answer in answers if not answer.granted]
-            latest = max(answers, key=lambda answer: (answer.recorded_at, answer.pk))
+        for both in newest.values():
+            refused = [answer for answer in both if not answer.granted]
+            latest = max(both, key=lambda answer: (answer.recorded_at, answer.pk))
             if refused and latest.granted:
                 refusals.append(
                     Consent(

@@ -12,12 +12,11 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db.models import Exists, Model, OuterRef
-
-from members.models import Guest
 
 if TYPE_CHECKING:
     from hotels.models import Property, User
@@ -41,14 +40,19 @@ class MergeScope:
     actor: User | None
     now: dt.datetime
     place: Property | None
-    pairs: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    pairs: dict[str, list[tuple[int, int]]] = dataclass_field(default_factory=lambda: defaultdict(list))
 
 
 class MergeHandler(Protocol):
     """What becomes of one column in a merge."""
 
-    model: type[Model]
-    field: str
+    @property
+    def model(self) -> type[Model]:
+        """The table."""
+
+    @property
+    def field(self) -> str:
+        """The column."""
 
     def merge(self, scope: MergeScope) -> Any:
         """Move what has to move; returns what `undo` needs, ready for JSON."""
@@ -65,22 +69,20 @@ class MoveRows:
         model: The table.
         field: The column that points at the guest, or at what is merged with the guest.
         unique: Sets of columns that are unique together with `field`: a row with a twin stays.
-        only: Further conditions on the rows that move.
     """
 
     model: type[Model]
     field: str
     unique: Sequence[Sequence[str]] = ()
-    only: dict[str, Any] = field(default_factory=dict)
 
     def merge(self, scope: MergeScope) -> dict[str, list[Any]]:
         """Move the rows; returns their keys by where they were."""
         moved = {}
         for gone, kept in scope.pairs[_target(self)]:
-            rows = self.model._base_manager.filter(**{self.field: gone}, **self.only)
+            rows = self.model._base_manager.filter(**{self.field: gone})
             for columns in self.unique:
                 twin = self.model._base_manager.filter(
-                    **{self.field: kept}, **self.only, **{column: OuterRef(column) for column in columns}
+                    **{self.field: kept}, **{column: OuterRef(column) for column in columns}
                 )
                 rows = rows.exclude(Exists(twin))
             ids = sorted(rows.values_list("pk", flat=True))
@@ -116,7 +118,10 @@ _handlers: dict[str, MergeHandler] = {}
 
 def _target(handler: MergeHandler) -> str:
     related = handler.model._meta.get_field(handler.field).related_model
-    return related._meta.label_lower if isinstance(related, type) else Guest._meta.label_lower
+    if not isinstance(related, type) or not issubclass(related, Model):
+        message = f"{handler_name(handler.model, handler.field)} points at no table"
+        raise TypeError(message)
+    return related._meta.label_lower
 
 
 def handler_name(model: type[Model], field: str) -> str:
