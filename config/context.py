@@ -48,6 +48,7 @@ ENTRIES = (
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
     ("finance", gettext_noop("Finance"), "loyalty:finance", "report-money", "loyalty.view_finance"),
     ("approvals", gettext_noop("Approvals"), "loyalty:approvals", "checks", "loyalty.view_approvalrequest"),
+    ("duplicates", gettext_noop("Duplicates"), "members:duplicates", "user-search", "members.merge_guests"),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )

@@ -41,7 +41,13 @@ DESK = (
 
 ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "receptionist": DESK,
-    "guest_service": (*DESK, "feedback.change_ticket", "members.view_reservation", "loyalty.decide_share"),
+    "guest_service": (
+        *DESK,
+        "members.merge_guests",
+        "feedback.change_ticket",
+        "members.view_reservation",
+        "loyalty.decide_share",
+    ),
     "marketer": (
         "members.use_desk",
         "members.view_*",
@@ -67,6 +73,7 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "members.view_*",
         "members.change_preference",
         "members.import_guests",
+        "members.merge_guests",
         "members.export_guests",
         "loyalty.view_*",
         "loyalty.adjust_points",

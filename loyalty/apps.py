@@ -19,6 +19,7 @@ class LoyaltyConfig(AppConfig):
         import_module("loyalty.receivers")
         import_module("loyalty.selectors.member_facts").register_member_fields()
         checks.register(import_module("loyalty.selectors.verification").check_guards, checks.Tags.database)
+        import_module("loyalty.services.merging").register()
         self._join_guest_card()
 
     def _join_guest_card(self) -> None:

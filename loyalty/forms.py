@@ -71,6 +71,8 @@ class EnrolForm(DeskForm):
         label=_("E-mail"), max_length=254, required=False, widget=forms.TextInput(attrs={"inputmode": "email"})
     )
     company = forms.CharField(label=_("Company"), max_length=120, required=False)
+    # Ids of the guests who were shown as likely the same, and are not.
+    told_apart = forms.CharField(required=False, max_length=400, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, place: Property, today: dt.date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,6 +8,7 @@ app_name = "loyalty"
 
 urlpatterns = [
     path("enroll/", desk.enrol, name="enrol"),
+    path("enroll/likely/", desk.enrol_likely, name="enrol_likely"),
     path("guests/<uuid:public_id>/enroll/", desk.enrol_guest, name="enrol_guest"),
     path("guests/<uuid:public_id>/stay/", desk.post_stay_view, name="post_stay"),
     path("guests/<uuid:public_id>/benefits/", desk.use_benefit, name="use_benefit"),

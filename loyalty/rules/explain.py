@@ -70,6 +70,8 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
         facts["points"] = points
     if "stored_value" in facts:
         return _of_stored_value(facts)
+    if "merge" in facts:
+        return _of_merge(facts)
     if "stay" in facts and facts["kind"] in {"earn", "bonus", "clawback"}:
         return _of_stay(facts)
     if "event" in facts and facts["kind"] == "bonus":
@@ -438,6 +440,47 @@ def _expire(facts: Facts) -> str:
     return ngettext(
         "%(points)s point expired unused.", "%(points)s points expired unused.", abs(facts["points"])
     ) % _plain(facts)
+
+
+def _of_merge(facts: Facts) -> str:
+    """Points that went from one profile of a guest to another, or back."""
+    values = {"points": f"{abs(facts['points']):,}", "number": facts["merge"]["number"]}
+    count = abs(facts["points"])
+    if facts["merge"].get("undone"):
+        if facts["points"] < 0:
+            return (
+                ngettext(
+                    "Merge of profiles undone: %(points)s point goes back to %(number)s.",
+                    "Merge of profiles undone: %(points)s points go back to %(number)s.",
+                    count,
+                )
+                % values
+            )
+        return (
+            ngettext(
+                "Merge of profiles undone: %(points)s point is back from %(number)s.",
+                "Merge of profiles undone: %(points)s points are back from %(number)s.",
+                count,
+            )
+            % values
+        )
+    if facts["points"] < 0:
+        return (
+            ngettext(
+                "Profiles merged: %(points)s point goes to %(number)s.",
+                "Profiles merged: %(points)s points go to %(number)s.",
+                count,
+            )
+            % values
+        )
+    return (
+        ngettext(
+            "Profiles merged: %(points)s point comes from %(number)s.",
+            "Profiles merged: %(points)s points come from %(number)s.",
+            count,
+        )
+        % values
+    )
 
 
 def _adjust(facts: Facts) -> str:

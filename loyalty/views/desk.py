@@ -41,6 +41,7 @@ from loyalty.services.walk_ins import enrol_walk_in
 from loyalty.views.approvals import say_requested
 from members.models import Consent, Guest, Stay
 from members.selectors.desk import current_visit
+from members.selectors.duplicates import Likely, likely_guests
 from members.services.guests import ConsentInput, GuestInputError, IdentityTaken, record_consent
 from members.services.stays import FolioLineInput, StayConflict, StayError, StayInputError, post_stay, void_stay
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
@@ -109,6 +110,10 @@ def enrol(request: HttpRequest) -> HttpResponse:
         try:
             if data["referral_code"]:
                 find_referrer(programme=programme_or_404(), code=data["referral_code"])
+            likely = _likely(data)
+            told_apart = data["told_apart"].split(",")
+            if any(row.is_strong and str(row.guest.public_id) not in told_apart for row in likely):
+                return render_sheet(request, "loyalty/enrol.html", {**context, **_likely_context(likely)}, status=422)
             guest = enrol_walk_in(
                 actor=staff_user(request),
                 now=now,
@@ -142,6 +147,27 @@ def enrol(request: HttpRequest) -> HttpResponse:
             text = _("%(name)s is a member now: %(number)s.") % {"name": guest.name, "number": membership.number}
             return back_to_card(request, guest, f"{text} {_referred(request, guest, data['referral_code'])}".strip())
     return render_sheet(request, "loyalty/enrol.html", context)
+
+
+def _likely(data: dict[str, Any]) -> list[Likely]:
+    return likely_guests(
+        name=data["name"], phone=data["phone"], birthday=data["birthday"], company=data.get("company", "")
+    )
+
+
+def _likely_context(likely: list[Likely]) -> dict[str, Any]:
+    return {"likely": likely, "likely_ids": ",".join(str(row.guest.public_id) for row in likely)}
+
+
+@never_cache
+@require_POST
+@staff_required("members.add_guest")
+def enrol_likely(request: HttpRequest) -> HttpResponse:
+    """Guests whom the one being entered may be, shown under the form before a second profile is made."""
+    form = EnrolForm(request.POST, place=place_of(request), today=place_of(request).local_date(timezone.now()))
+    form.is_valid()
+    data = {"name": "", "phone": "", "birthday": None, "company": "", **form.cleaned_data}
+    return render(request, "loyalty/enrol_likely.html", _likely_context(_likely(data)))
 
 
 def _referred(request: HttpRequest, guest: Guest, code: str) -> str:

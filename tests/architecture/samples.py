@@ -53,8 +53,18 @@ from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
 from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
 from loyalty.services.wallet import top_up
-from members.models import Consent, ImportBatch, ImportSource, Reservation, RevenueCategory, Tag
+from members.models import (
+    Consent,
+    ImportBatch,
+    ImportSource,
+    LinkageRun,
+    MergeCandidate,
+    Reservation,
+    RevenueCategory,
+    Tag,
+)
 from members.services.guests import create_guest
+from members.services.merges import mark_two_people, merge_guests
 from members.services.preferences import add_preference, add_tag
 from members.services.stays import FolioLineInput, post_stay
 from tests.factories import (
@@ -244,6 +254,17 @@ def make_member(samples: SimpleNamespace):
     )
 
 
+def make_pairs(samples: SimpleNamespace) -> None:
+    """A pair to be decided, two people, and a merge."""
+    first, second, third, gone = (make_guest(f"陈{next(_number)}") for _each in range(4))
+    samples.pair = MergeCandidate.objects.create(
+        first=first, second=second, weight=3, evidence=["name_same"], found_at=NOW
+    )
+    mark_two_people(actor=samples.manager, now=NOW, guest_ids=(first.pk, third.pk))
+    samples.merge = merge_guests(actor=samples.manager, now=NOW, survivor_id=third.pk, merged_id=gone.pk)
+    LinkageRun.objects.create(state="done", requested_at=NOW)
+
+
 def make_row_of_everything(samples: SimpleNamespace) -> None:
     """One more row for every list."""
     number = next(_number)
@@ -257,6 +278,7 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     Tag.objects.create(code=f"tag-{number}", name="标签", name_en="Tag")
     make_member(samples)
     ImportSource.objects.create(name=f"PMS {number}")
+    make_pairs(samples)
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
     ExchangeRatio.objects.create(

@@ -51,6 +51,10 @@ TABLE = {
     "members:remove_tag": "--------- LNNYYNYYN",
     "members:restore_tag": "--------- LNNYYNYYN",
     "members:registration_card": "LNNYYYYYY ---------",
+    "members:duplicates": "LNNNYNYYN ---------",
+    "members:search_duplicates": "--------- LNNNYNYYN",
+    "members:duplicate": "LNNNYNYYN LNNNYNYYN",
+    "members:undo_merge": "LNNNYNYYN LNNNYNYYN",
     # An empty form names nothing that conditions could judge.
     "members:condition_builder": "--------- LNNHHHHHH",
     "members:imports": "LNNNNNYYN ---------",
@@ -66,6 +70,7 @@ TABLE = {
     "members:import_errors_csv": "LNNNNNYYN ---------",
     "members:import_errors_xlsx": "LNNNNNYYN ---------",
     "loyalty:enrol": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:enrol_likely": "--------- LNNYYNYYN",
     "loyalty:enrol_guest": "LNNYYNYYN LNNYYNYYN",
     "loyalty:post_stay": "LNNYYNYYN LNNYYNYYN",
     "loyalty:redeem": "LNNYYNYYN LNNYYNYYN",
@@ -213,6 +218,20 @@ ADMIN = {
         Role.AUDITOR: "v",
     },
     "members.ImportBatch": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.GuestMerge": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
+    "members.MergeCandidate": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
+    "members.NotSamePerson": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
+    "members.LinkageRun": {Role.MARKETER: "v", Role.PROPERTY_MANAGER: "v", Role.GROUP_MANAGER: "v", Role.AUDITOR: "v"},
     "loyalty.EarningRuleSet": {
         Role.MARKETER: "v",
         Role.PROPERTY_MANAGER: "v",
@@ -418,6 +437,7 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
     """Records of the samples for the parts of an address."""
     member = samples.member
     records = {
+        "guests/merges/": samples.merge.public_id,
         "guests/": member.guest.public_id,
         "stays/": member.stay.public_id,
         "redemptions/": member.redemption.public_id,
@@ -439,6 +459,9 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
         "seq": 2,
         "redemption_id": member.voucher_use.redemption_id,
         "pk": samples.marked.pk if route.startswith("approvals/") else 1,
+        "first": samples.pair.first.public_id,
+        "second": samples.pair.second.public_id,
+        "pk": 1,
         "key": "abc-def",
         "uidb36": "1",
         "membership_number": member.membership.number,

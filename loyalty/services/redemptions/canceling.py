@@ -12,6 +12,7 @@ from loyalty.rules.rewards import Taken, why_not_canceled
 from loyalty.selectors.rewards import day_begins
 from loyalty.services import ledger
 from loyalty.services.ledger import SourceLine
+from loyalty.services.merging import carry_leftovers
 from loyalty.services.redemptions.history import locked, move
 from loyalty.services.redemptions.redeeming import SOURCE, explanation, terms_name
 from loyalty.services.redemptions.refusals import CancellationRefused, ReasonRequired
@@ -86,6 +87,8 @@ def cancel_redemption(
         property_id=place.pk,
         reason=reason,
     )
+    # Points spent before a merge of profiles go back to the account they came from, and on from there.
+    carry_leftovers(actor=actor, now=now, guest_ids=[redemption.membership.guest_id])
     for voucher in vouchers:
         _void(voucher, actor=actor, now=now, reason=reason)
     if redemption.stock_ids or redemption.use_ids:
