@@ -68,10 +68,9 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points
-    if "stored_value" in facts:
-        return _of_stored_value(facts)
-    if "merge" in facts:
-        return _of_merge(facts)
+    for subject, teller in (("stored_value", _of_stored_value), ("merge", _of_merge)):
+        if subject in facts:
+            return teller(facts)
     if "stay" in facts and facts["kind"] in {"earn", "bonus", "clawback"}:
         return _of_stay(facts)
     if "event" in facts and facts["kind"] == "bonus":

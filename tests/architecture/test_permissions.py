@@ -461,7 +461,6 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
         "pk": samples.marked.pk if route.startswith("approvals/") else 1,
         "first": samples.pair.first.public_id,
         "second": samples.pair.second.public_id,
-        "pk": 1,
         "key": "abc-def",
         "uidb36": "1",
         "membership_number": member.membership.number,
