@@ -8,8 +8,10 @@ Estimation Techniques”, CAS E-Forum, Summer 2012):
 1. The pattern is that of the chain ladder: the volume-weighted development factor of an age is the sum of what was
    redeemed up to the next age over the sum up to this one, over the cohorts that have lived through both (T. Mack,
    “Distribution-free Calculation of the Standard Error of Chain Ladder Reserve Estimates”, ASTIN Bulletin 23(2),
-   1993). What a cohort has redeemed of what it ever will is the inverse of the product of the factors ahead. After
-   the age of the oldest cohort nothing more is expected.
+   1993). What a cohort has redeemed of what it ever will is the inverse of the product of the factors ahead. Between
+   the age of the oldest cohort and the end of the points' life the factors go on by exponential decay: a straight line
+   through the logarithms of what the factors have above 1 (R. Sherman, “Extrapolating, Smoothing and Interpolating
+   Development Factors”, PCAS LXXI, 1984). Where there are too few of them, or they do not decay, there is no tail.
 2. The ultimate redemption rate is that of Stanard and Bühlmann, known as Cape Cod: what all cohorts redeemed, over
    their points weighted by how far along each is. A cohort redeems in future its points × rate × the share that lies
    ahead (R. Bornhuetter and R. Ferguson, “The Actuary and IBNR”, PCAS LIX, 1972). So a young cohort, of which hardly
@@ -20,9 +22,13 @@ Never more than a cohort still holds. What is held and not expected to be redeem
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
+# A line through fewer points than these says nothing about a tail.
+_LEAST_FACTORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Estimate:
     """The estimate with what it rests on.
 
     Attributes:
-        factors: Development factor from each age in months to the next.
+        factors: Development factor from each age in months to the next, those of the tail among them.
         rate: Ultimate redemption rate; None while nothing was ever redeemed, and then no breakage is assumed.
         cohorts: One expectation for each cohort, in their order.
     """
@@ -90,9 +96,31 @@ def developed_shares(factors: Sequence[Fraction]) -> list[Fraction]:
     return shares[::-1]
 
 
-def estimate_breakage(cohorts: Sequence[Cohort]) -> Estimate:
-    """Estimate the redemptions to come and the breakage of some cohorts."""
+def tail_factors(factors: Sequence[Fraction], months: int) -> list[Fraction]:
+    """The factors after the last observed one, up to an age in months, by exponential decay."""
+    above = [(age, math.log(factor - 1)) for age, factor in enumerate(factors) if factor > 1]
+    if len(above) < _LEAST_FACTORS:
+        return []
+    mean_age = sum(age for age, _log in above) / len(above)
+    mean_log = sum(log for _age, log in above) / len(above)
+    slope = sum((age - mean_age) * (log - mean_log) for age, log in above) / sum(
+        (age - mean_age) ** 2 for age, _log in above
+    )
+    if slope >= 0:
+        return []
+    ages = range(len(factors), months)
+    return [1 + Fraction(math.exp(mean_log + slope * (age - mean_age))).limit_denominator(10**9) for age in ages]
+
+
+def estimate_breakage(cohorts: Sequence[Cohort], *, life_months: int = 0) -> Estimate:
+    """Estimate the redemptions to come and the breakage of some cohorts.
+
+    Args:
+        cohorts: The cohorts.
+        life_months: The age at which points lapse; 0: nothing is expected after the age of the oldest cohort.
+    """
     factors = development_factors([cohort.redeemed for cohort in cohorts])
+    factors += tail_factors(factors, life_months)
     shares = developed_shares(factors)
     reached = [shares[len(cohort.redeemed) - 1] if cohort.redeemed else Fraction(0) for cohort in cohorts]
     redeemed = sum(cohort.redeemed[-1] for cohort in cohorts if cohort.redeemed)

@@ -29,6 +29,8 @@ FAMILY = "Noto Sans SC"
 _INK = (31, 41, 43)
 _FAINT = (96, 110, 113)
 _HEAD_FILL = (238, 242, 242)
+# The font has no signs of these currencies.
+_WRITTEN_OUT = str.maketrans({"฿": "THB ", "₹": "INR ", "₽": "RUB ", "₱": "PHP ", "₪": "ILS "})
 # A sheet takes no text for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -156,7 +158,7 @@ def to_pdf(paper: Paper) -> bytes:
         pages.set_text_color(*_FAINT)
         pages.cell(38, 5.5, label)
         pages.set_text_color(*_INK)
-        pages.multi_cell(0, 5.5, value, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        pages.multi_cell(0, 5.5, value.translate(_WRITTEN_OUT), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     for table in paper.tables:
         pages.ln(4)
         # A heading does not stand alone at the foot of a page.
@@ -176,7 +178,7 @@ def to_pdf(paper: Paper) -> bytes:
 def _line(pages: FPDF, text: str, size: float, color: tuple[int, int, int], height: float) -> None:
     pages.set_font(FAMILY, size=size)
     pages.set_text_color(*color)
-    pages.multi_cell(0, height, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pages.multi_cell(0, height, text.translate(_WRITTEN_OUT), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _draw(pages: FPDF, table: Table) -> None:
@@ -195,7 +197,7 @@ def _draw(pages: FPDF, table: Table) -> None:
         first_total = len(table.rows) - table.totals
         for number, row in enumerate(table.rows):
             style = FontFace(fill_color=_HEAD_FILL) if number >= first_total else None
-            grid.row([written(value) for value in row], style=style)
+            grid.row([written(value).translate(_WRITTEN_OUT) for value in row], style=style)
 
 
 def plain(value: Value) -> Plain:

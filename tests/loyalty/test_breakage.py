@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.rules.breakage import Cohort, developed_shares, development_factors, estimate_breakage
+from loyalty.rules.breakage import (
+    Cohort,
+    developed_shares,
+    development_factors,
+    estimate_breakage,
+    tail_factors,
+)
 
 # G. Taylor and F. Ashe, “Second moments of estimates of outstanding claims”, Journal of Econometrics 23 (1983), as in
 # T. Mack, ASTIN Bulletin 23(2), 1993, table 1: cumulative payments, and in table 2 the factors and the reserve.
@@ -46,6 +52,18 @@ def test_a_steady_programme_is_seen_through():
     assert [cohort.breakage for cohort in found.cohorts] == [400, 400, 400, 400]
 
 
+def test_the_tail_goes_on_as_the_factors_fade():
+    # What is above 1 halves from month to month.
+    factors = [1 + Fraction(1, 2 ** (age + 1)) for age in range(5)]
+
+    tail = tail_factors(factors, 8)
+
+    assert [round(float(factor), 6) for factor in tail] == [1.015625, 1.007812, 1.003906]
+    assert tail_factors(factors, 4) == []
+    assert tail_factors(factors[:2], 8) == []
+    assert tail_factors(factors[::-1], 8) == []
+
+
 def test_without_any_redemption_nothing_is_taken_for_lost():
     (only,) = estimate_breakage([Cohort(1000, 1000, [0, 0])]).cohorts
 
@@ -69,7 +87,7 @@ def histories(draw):
 
 @given(histories())
 def test_what_is_held_is_either_redeemed_or_not(cohorts):
-    found = estimate_breakage(cohorts)
+    found = estimate_breakage(cohorts, life_months=12)
 
     for cohort, expected in zip(cohorts, found.cohorts, strict=True):
         assert expected.to_redeem + expected.breakage == cohort.outstanding

@@ -128,7 +128,7 @@ def liability(
         debt = int(cursor.fetchone()[0])
         cursor.execute(_SPENT, {**facts, "start": dt.datetime(1, 1, 2, tzinfo=dt.UTC)})
         spent = cursor.fetchall()
-    months, estimate = _estimate(on_date, held, spent)
+    months, estimate = _estimate(on_date, held, spent, life_months=programme.expiry_months or 0)
     share = {
         month: Fraction(found.breakage, cohort) if cohort else Fraction(0)
         for month, found, cohort in zip(months, estimate.cohorts, _outstanding(months, held), strict=True)
@@ -169,7 +169,9 @@ def _outstanding(months: list[dt.date], held: list[Any]) -> list[int]:
     return [sums[month] for month in months]
 
 
-def _estimate(on_date: dt.date, held: list[Any], spent: list[Any]) -> tuple[list[dt.date], Estimate]:
+def _estimate(
+    on_date: dt.date, held: list[Any], spent: list[Any], *, life_months: int
+) -> tuple[list[dt.date], Estimate]:
     """The cohorts from the first month to that of the day, and what is expected of them."""
     known = {row[1] for row in held} | {row[0] for row in spent}
     months = _months(min(known), max(*known, on_date.replace(day=1))) if known else []
@@ -185,7 +187,7 @@ def _estimate(on_date: dt.date, held: list[Any], spent: list[Any]) -> tuple[list
             so_far += redeemed.get((month, age), 0)
             row.append(so_far)
         cohorts.append(Cohort(outstanding + so_far + lapsed[month], outstanding, row))
-    return months, estimate_breakage(cohorts)
+    return months, estimate_breakage(cohorts, life_months=life_months)
 
 
 def _months(first: dt.date, last: dt.date) -> list[dt.date]:
