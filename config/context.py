@@ -42,6 +42,13 @@ ENTRIES = (
     ("guests", gettext_noop("Guests"), "members:guests", "users", "members.view_guest"),
     ("tickets", gettext_noop("Tickets"), "feedback:tickets", "clipboard-list", "feedback.view_ticket"),
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
+    (
+        "wallet",
+        gettext_noop("Stored value"),
+        "loyalty:stored_value_statement",
+        "wallet",
+        "loyalty.view_storedvaluemovement",
+    ),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )

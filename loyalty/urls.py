@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, vouchers
+from loyalty.views import desk, friends, vouchers, wallet
 
 app_name = "loyalty"
 
@@ -27,4 +27,5 @@ urlpatterns = [
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
     *vouchers.urlpatterns,
+    *wallet.urlpatterns,
 ]
