@@ -49,6 +49,12 @@ ENTRIES = (
     ("finance", gettext_noop("Finance"), "loyalty:finance", "report-money", "loyalty.view_finance"),
     ("approvals", gettext_noop("Approvals"), "loyalty:approvals", "checks", "loyalty.view_approvalrequest"),
     ("duplicates", gettext_noop("Duplicates"), "members:duplicates", "user-search", "members.merge_guests"),
+    (
+        "wallet",
+        gettext_noop("Stored value"),
+        "loyalty:stored_value_statement",
+        "loyalty.view_storedvaluemovement",
+    ),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )

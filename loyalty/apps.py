@@ -50,3 +50,7 @@ class LoyaltyConfig(AppConfig):
         panels.register_guest_panel(
             panels.GuestPanel("loyalty.vouchers", "loyalty/card/vouchers.html", vouchers.card_context, 5, "side")
         )
+        wallet = import_module("loyalty.selectors.wallet_card")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.wallet", "loyalty/card/wallet.html", wallet.card_context, 4, "side")
+        )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import approvals, desk, finance, friends, rewards, statements, vouchers
+from loyalty.views import approvals, desk, finance, friends, rewards, statements, vouchers, wallet
 
 app_name = "loyalty"
 
@@ -30,4 +30,5 @@ urlpatterns = [
     *vouchers.urlpatterns,
     *finance.urlpatterns,
     *statements.urlpatterns,
+    *wallet.urlpatterns,
 ]

@@ -22,7 +22,6 @@ from loyalty.models import (
     ExpiryNotice,
     JobError,
     JobRun,
-    Membership,
     MovementRecord,
     ReferralPolicy,
     RuleUse,
@@ -238,9 +237,18 @@ def make_member(samples: SimpleNamespace):
         request=RequestKey("samples", f"{number}"),
         membership_id=membership.pk,
     )
+    stored = top_up(
+        **facts,
+        amount=100_000,
+        currency="CNY",
+        method="cash",
+        place=place,
+        idempotency_key=f"sample-{number}",
+    )
     return SimpleNamespace(
         guest=guest,
         membership=membership,
+        stored=stored,
         stay=stay,
         redemption=redemption,
         referral=referral,
@@ -290,16 +298,6 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
     SharePolicy.objects.create(programme=samples.programme, effective_from=day)
     StoredValuePolicy.objects.create(programme=samples.programme, effective_from=day)
-    top_up(
-        actor=None,
-        now=NOW,
-        membership_id=Membership.objects.latest("pk").pk,
-        amount=100_000,
-        currency="CNY",
-        method="cash",
-        place=samples.place,
-        idempotency_key=f"top-up {number}",
-    )
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
     voucher_type = make_voucher_type(samples.programme)
     VoucherBlackout.objects.create(type=voucher_type, first_date=NOW.date(), last_date=NOW.date())
@@ -390,6 +388,7 @@ def make_samples() -> SimpleNamespace:
         outcome="flag",
         effective_from=dt.date(2018, 1, 1),
     )
+    StoredValuePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     make_row_of_everything(samples)
     samples.member = make_member(samples)
     samples.approval = ApprovalRequest.objects.order_by("pk").last()

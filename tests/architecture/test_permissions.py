@@ -120,6 +120,12 @@ TABLE = {
     "loyalty:finance_rows": "LNNNNHHHH ---------",
     "loyalty:finance_report": "LNNNNHHHH ---------",
     "loyalty:member_statement": "LNNYYYYYY ---------",
+    "loyalty:top_up": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:pay_stored_value": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:refund_stored_value": "LNNNNNYYN LNNNNNYYN",
+    "loyalty:undo_stored_value": "--------- LNNRRNRRN",
+    "loyalty:stored_value_receipt": "LNNYYYYYY ---------",
+    "loyalty:stored_value_statement": "LNNYYYYYY ---------",
     "feedback:tickets": "LNNYYYYYY ---------",
     "feedback:ticket": "LNNYYYYYY ---------",
     "feedback:withdraw": "--------- LNNHHNHHN",
@@ -449,6 +455,7 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
         "tickets/": member.ticket.public_id,
         "imports/": samples.batch.public_id,
         "vouchers/": member.voucher.public_id,
+        "stored-value/": member.stored.public_id,
     }
     values = {
         "public_id": next((value for prefix, value in records.items() if route.startswith(prefix)), None),
