@@ -37,6 +37,6 @@ DROP TRIGGER feedback_ticketevent_append_only ON feedback_ticketevent;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("feedback", "0003_cases"), ("hotels", "0002_append_only")]
+    dependencies = [("feedback", "0004_handling"), ("hotels", "0002_append_only")]
 
     operations = [migrations.RunSQL(CREATE, DROP)]

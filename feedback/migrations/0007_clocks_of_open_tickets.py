@@ -12,6 +12,6 @@ FROM feedback_ticket WHERE closed_at IS NULL;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("feedback", "0005_public_holidays")]
+    dependencies = [("feedback", "0006_public_holidays")]
 
     operations = [migrations.RunSQL(FILL, migrations.RunSQL.noop)]

@@ -42,6 +42,6 @@ def add_holidays(apps: Apps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("feedback", "0004_history")]
+    dependencies = [("feedback", "0005_history")]
 
     operations = [migrations.RunPython(add_holidays, migrations.RunPython.noop)]
