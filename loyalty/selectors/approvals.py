@@ -268,9 +268,10 @@ def waiting_sentence(request: ApprovalRequest) -> str:
 
 def signed_value(request: ApprovalRequest) -> Decimal:
     """The amount, below zero where points are taken off by hand."""
+    value: Decimal = request.value
     if request.kind == MovementKind.ADJUST and int(request.payload.get("points", 0)) < 0:
-        return -request.value
-    return request.value
+        return -value
+    return value
 
 
 @dataclass(frozen=True, slots=True)
