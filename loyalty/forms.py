@@ -249,6 +249,23 @@ class AdjustForm(DeskForm):
         return points
 
 
+class MoveStayForm(DeskForm):
+    """Whose the stay is, and why it is moved."""
+
+    number = forms.CharField(label=_("Membership number of the right guest"), max_length=24)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, help_text=_("Stands in the member's statement and in the audit trail.")
+    )
+
+    def clean_number(self) -> Membership:
+        """Find the member."""
+        number = str(self.cleaned_data["number"]).strip()
+        membership = Membership.objects.select_related("guest").filter(number=number).first()
+        if membership is None:
+            raise forms.ValidationError(_("There is no member with this number."), code="unknown_number")
+        return membership
+
+
 class ReferralForm(DeskForm):
     """The code of the member who sent a guest."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, vouchers
+from loyalty.views import desk, friends, moves, vouchers
 
 app_name = "loyalty"
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("shares/<uuid:public_id>/undo/", friends.undo_decision, name="undo_share"),
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
+    path("stays/<uuid:public_id>/move/", moves.move_stay_view, name="move_stay"),
     path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
     *vouchers.urlpatterns,
 ]

@@ -81,6 +81,7 @@ TABLE = {
     "loyalty:statement": "LNNYYYYYY ---------",
     "loyalty:reverse_adjustment": "--------- LNNNNNYYN",
     "loyalty:void_stay": "--------- LNNHHNHHN",
+    "loyalty:move_stay": "LNNNNNYYN LNNNNNYYN",
     "loyalty:cancel_redemption": "--------- LNNYYNYYN",
     "loyalty:verify_voucher": "LNNYYNYYN LNNYYNYYN",
     "loyalty:guest_vouchers": "LNNYYNYYN LNNYYNYYN",
