@@ -39,6 +39,8 @@ EXPLANATION = {
     "lines": [{"category": "room", "net": "680.00", "points": 680}],
 }
 WAYS = ("service", "pgbench", "psycopg", "orm")
+# Of a server that holds these tables: they fit in its memory, and a checkpoint comes seldom.
+SETTINGS = {"shared_buffers": "4GB", "max_wal_size": "16GB", "checkpoint_timeout": "30min"}
 SEED_SQL = """
 WITH made AS (
     INSERT INTO members_guest ({columns}) SELECT {values} FROM members_guest g, generate_series(1, %(count)s) n
@@ -84,7 +86,7 @@ def main() -> None:
     from config.embedded import start_postgres  # noqa: PLC0415 – settings are chosen below
 
     FOLDER.mkdir(parents=True, exist_ok=True)
-    server = start_postgres(FOLDER)
+    server = start_postgres(FOLDER, settings=SETTINGS)
     try:
         os.environ["DATABASE_URL"] = server.url
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.development"

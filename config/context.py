@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from hotels.models import User
 from hotels.selectors import current_property, group_name, visible_properties
+from loyalty.selectors.approvals import count_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class NavItem:
         url: Where it leads.
         icon: Name of the icon.
         is_current: Whether the page shown now lies below it.
+        count: What waits there for the user, counted up to a limit; None for entries that count nothing.
     """
 
     code: str
@@ -31,6 +33,7 @@ class NavItem:
     url: str
     icon: str
     is_current: bool
+    count: int | None = None
 
 
 # The guest card is part of the desk, whatever its address.
@@ -41,7 +44,17 @@ ENTRIES = (
     ("desk", gettext_noop("Desk"), "members:desk", "bell-ringing", "members.use_desk"),
     ("guests", gettext_noop("Guests"), "members:guests", "users", "members.view_guest"),
     ("tickets", gettext_noop("Tickets"), "feedback:tickets", "clipboard-list", "feedback.view_ticket"),
+    ("rewards", gettext_noop("Rewards"), "loyalty:fulfilments", "gift", "loyalty.fulfil_redemption"),
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
+    ("finance", gettext_noop("Finance"), "loyalty:finance", "report-money", "loyalty.view_finance"),
+    ("approvals", gettext_noop("Approvals"), "loyalty:approvals", "checks", "loyalty.view_approvalrequest"),
+    ("duplicates", gettext_noop("Duplicates"), "members:duplicates", "user-search", "members.merge_guests"),
+    (
+        "wallet",
+        gettext_noop("Stored value"),
+        "loyalty:stored_value_statement",
+        "loyalty.view_storedvaluemovement",
+    ),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )
@@ -63,7 +76,8 @@ def navigation(request: HttpRequest, user: User) -> list[NavItem]:
             is_current = url_name == "members:desk"
         else:
             is_current = url != "/" and request.path.startswith(url)
-        items.append(NavItem(code, _(label), url, icon, is_current))
+        counts = code == "approvals" and user.has_perm("loyalty.decide_approval")
+        items.append(NavItem(code, _(label), url, icon, is_current, count_waiting(user) if counts else None))
     return items
 
 

@@ -362,8 +362,13 @@ def _check_version(data: Path, install: Path) -> None:
         raise EmbeddedError(message)
 
 
-def start_postgres(folder: Path, *, throwaway: bool = False) -> Server:
+def start_postgres(folder: Path, *, throwaway: bool = False, settings: dict[str, str] | None = None) -> Server:
     """Start PostgreSQL on the data in `folder`, which is made when it is missing or half-made.
+
+    Args:
+        folder: Holds the data, the log and the password.
+        throwaway: Faster, and not safe in a crash.
+        settings: Of the server, in the words of postgresql.conf, beside or instead of the usual ones.
 
     Raises:
         EmbeddedError: It cannot start; the message says why.
@@ -382,12 +387,12 @@ def start_postgres(folder: Path, *, throwaway: bool = False) -> Server:
         message = f"{data} has lost its password file: `make clean` deletes the demo's data and starts afresh."
         raise EmbeddedError(message) from None
     _check_disk(folder)
-    settings = POSTGRES_SETTINGS | (THROWAWAY_SETTINGS if throwaway else {})
+    chosen = POSTGRES_SETTINGS | (THROWAWAY_SETTINGS if throwaway else {}) | (settings or {})
     log = folder / "postgres.log"
     for attempt in range(1, 4):
         port = free_port()
         command = [str(install / "bin" / "postgres"), "-D", str(data), "-p", str(port)]
-        for key, value in settings.items():
+        for key, value in chosen.items():
             command += ["-c", f"{key}={value}"]
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603

@@ -20,6 +20,8 @@ DESK = (
     "members.view_stay",
     "loyalty.view_membership",
     "loyalty.redeem_points",
+    "loyalty.view_redemption",
+    "loyalty.fulfil_redemption",
     "loyalty.use_entitlement",
     "loyalty.view_posting",
     "loyalty.view_referral",
@@ -29,13 +31,23 @@ DESK = (
     "loyalty.view_voucher",
     "loyalty.redeem_voucher",
     "loyalty.transfer_voucher",
+    "loyalty.view_approvalrequest",
+    "loyalty.view_storedvaluemovement",
+    "loyalty.top_up_stored_value",
+    "loyalty.spend_stored_value",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )
 
 ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "receptionist": DESK,
-    "guest_service": (*DESK, "feedback.change_ticket", "members.view_reservation", "loyalty.decide_share"),
+    "guest_service": (
+        *DESK,
+        "members.merge_guests",
+        "feedback.change_ticket",
+        "members.view_reservation",
+        "loyalty.decide_share",
+    ),
     "marketer": (
         "members.use_desk",
         "members.view_*",
@@ -61,16 +73,28 @@ ROLE_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "members.view_*",
         "members.change_preference",
         "members.import_guests",
+        "members.merge_guests",
         "members.export_guests",
         "loyalty.view_*",
         "loyalty.adjust_points",
         "loyalty.decide_share",
         "loyalty.issue_voucher",
         "loyalty.undo_voucher",
+        "loyalty.override_redemption",
         "loyalty.cancel_voucher",
         "loyalty.reveal_voucher",
+        "loyalty.decide_approval",
+        "loyalty.refund_stored_value",
         "feedback.*_ticket",
         "feedback.view_*",
+        *(
+            f"feedback.{verb}_{noun}"
+            for verb in ("add", "change")
+            for noun in ("businesscalendar", "slapolicy", "routingrule", "shift", "macro")
+        ),
+        "feedback.*_calendarinterval",
+        "feedback.*_calendarexception",
+        "feedback.delete_shift",
         "campaigns.view_*",
         "hotels.view_*",
         "hotels.change_department",

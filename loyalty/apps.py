@@ -19,6 +19,7 @@ class LoyaltyConfig(AppConfig):
         import_module("loyalty.receivers")
         import_module("loyalty.selectors.member_facts").register_member_fields()
         checks.register(import_module("loyalty.selectors.verification").check_guards, checks.Tags.database)
+        import_module("loyalty.services.merging").register()
         self._join_guest_card()
 
     def _join_guest_card(self) -> None:
@@ -35,7 +36,21 @@ class LoyaltyConfig(AppConfig):
             panels.register_guest_panel(
                 panels.GuestPanel(f"loyalty.{name}", f"loyalty/card/{name}.html", card.card_context, order, column)
             )
+        redemptions = import_module("loyalty.selectors.redemptions")
+        panels.register_guest_panel(
+            panels.GuestPanel(
+                "loyalty.redemptions", "loyalty/card/redemptions.html", redemptions.card_context, 6, "side"
+            )
+        )
+        approvals = import_module("loyalty.selectors.approvals")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.approvals", "loyalty/card/approvals.html", approvals.card_context, 1, "main")
+        )
         vouchers = import_module("loyalty.selectors.voucher_card")
         panels.register_guest_panel(
             panels.GuestPanel("loyalty.vouchers", "loyalty/card/vouchers.html", vouchers.card_context, 5, "side")
+        )
+        wallet = import_module("loyalty.selectors.wallet_card")
+        panels.register_guest_panel(
+            panels.GuestPanel("loyalty.wallet", "loyalty/card/wallet.html", wallet.card_context, 4, "side")
         )

@@ -10,7 +10,9 @@ from django.dispatch import receiver
 
 from loyalty.services.earning import settle_stays
 from loyalty.services.events import award_completed_profiles
+from loyalty.services.merging import carry_leftovers
 from loyalty.services.referrals import lock_referrals, settle_referrals
+from members.models import Stay
 from members.signals import (
     guests_changed,
     stay_completed,
@@ -29,6 +31,7 @@ def settle_stay(*, stay_id: int, actor: User | None, now: dt.datetime, **_kwargs
     """Give or take what a finished or corrected stay is due, and what it means for who referred the guest."""
     lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id])
+    _carry_on(stay_id, actor, now)
     settle_referrals(actor=actor, now=now, stay_ids=[stay_id])
 
 
@@ -37,6 +40,7 @@ def take_back_stay(*, stay_id: int, actor: User | None, now: dt.datetime, reason
     """Take back what a voided stay brought."""
     lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
+    _carry_on(stay_id, actor, now)
     settle_referrals(actor=actor, now=now, stay_ids=[stay_id], reason=reason)
 
 
@@ -45,6 +49,13 @@ def take_back_leaving_stay(*, stay_id: int, actor: User | None, now: dt.datetime
     """Take back what a stay brought the guest whose it is not; their referral follows once it has moved."""
     lock_referrals(stay_ids=[stay_id])
     settle_stays(actor=actor, now=now, stay_ids=[stay_id], reason=reason, leaving=True)
+    _carry_on(stay_id, actor, now)
+
+
+def _carry_on(stay_id: int, actor: User | None, now: dt.datetime) -> None:
+    """A stay that was earned under a profile merged since is corrected there; the survivor bears it."""
+    guests = Stay.objects.filter(pk=stay_id, guest__isnull=False).values_list("guest_id", flat=True)
+    carry_leftovers(actor=actor, now=now, guest_ids=[pk for pk in guests if pk is not None])
 
 
 @receiver(stays_completed, dispatch_uid="loyalty.settle_many_stays")

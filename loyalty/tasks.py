@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from loyalty.models import JobRun
-from loyalty.services import backtests, jobs
+from loyalty.services import approvals, backtests, jobs, redemptions
 from loyalty.services import vouchers as voucher_services
 
 _HOUR = 3600
@@ -55,7 +55,13 @@ def resume_runs() -> int:
 @shared_task(name="loyalty.time_out_holds", soft_time_limit=240, time_limit=300)
 def time_out_holds() -> None:
     """Give back the points of holds whose time has passed."""
-    jobs.time_out_holds(now=timezone.now())
+    start_job_runs(job=JobRun.Job.TIME_OUT_HOLDS)
+
+
+@shared_task(name="loyalty.expire_approvals", soft_time_limit=240, time_limit=300)
+def expire_approvals() -> int:
+    """End requests for approval that nobody decided in time and give held points back."""
+    return approvals.expire_requests(now=timezone.now())
 
 
 @shared_task(name="loyalty.run_voucher_batch", soft_time_limit=_HOUR, time_limit=_HOUR + 60, acks_late=True)
@@ -76,12 +82,16 @@ def resume_voucher_batches() -> int:
 @shared_task(name="loyalty.expire_vouchers", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
 def expire_vouchers(*, programme_id: int | None = None) -> None:
     """End vouchers whose last day is over and note reminders that are due, of one programme or all."""
-    now = timezone.now()
-    voucher_services.expire_vouchers(now=now, programme_id=programme_id)
-    voucher_services.remind_vouchers(now=now, programme_id=programme_id)
+    start_job_runs(job=JobRun.Job.EXPIRE_VOUCHERS, programme_id=programme_id)
 
 
 @shared_task(name="loyalty.run_back_test", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
 def run_back_test(*, back_test_id: int) -> None:
     """Run one back-test; harmless if it is done, gone, or another worker is at it."""
     backtests.run_back_test(now=timezone.now(), back_test_id=back_test_id)
+
+
+@shared_task(name="loyalty.expire_redemptions", soft_time_limit=_HOUR, time_limit=_HOUR + 60)
+def expire_redemptions() -> None:
+    """End redemptions that nobody asked for within the days of their reward; may be broken off and run again."""
+    redemptions.expire_redemptions(now=timezone.now())

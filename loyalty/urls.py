@@ -2,15 +2,15 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, moves, vouchers
+from loyalty.views import approvals, desk, finance, friends, moves, rewards, statements, vouchers, wallet
 
 app_name = "loyalty"
 
 urlpatterns = [
     path("enroll/", desk.enrol, name="enrol"),
+    path("enroll/likely/", desk.enrol_likely, name="enrol_likely"),
     path("guests/<uuid:public_id>/enroll/", desk.enrol_guest, name="enrol_guest"),
     path("guests/<uuid:public_id>/stay/", desk.post_stay_view, name="post_stay"),
-    path("guests/<uuid:public_id>/redeem/", desk.redeem, name="redeem"),
     path("guests/<uuid:public_id>/benefits/", desk.use_benefit, name="use_benefit"),
     path("benefit-uses/<uuid:public_id>/undo/", desk.undo_benefit, name="undo_benefit"),
     path("guests/<uuid:public_id>/adjust/", desk.adjust, name="adjust"),
@@ -26,6 +26,10 @@ urlpatterns = [
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
     path("stays/<uuid:public_id>/move/", moves.move_stay_view, name="move_stay"),
-    path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
+    *rewards.urlpatterns,
+    *approvals.urlpatterns,
     *vouchers.urlpatterns,
+    *finance.urlpatterns,
+    *statements.urlpatterns,
+    *wallet.urlpatterns,
 ]

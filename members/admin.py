@@ -35,8 +35,13 @@ from members.models import (
     FolioLine,
     Guest,
     GuestIdentity,
+    GuestMerge,
     GuestTag,
     ImportBatch,
+    ImportSource,
+    LinkageRun,
+    MergeCandidate,
+    NotSamePerson,
     Preference,
     Reservation,
     Stay,
@@ -383,6 +388,15 @@ class StayAdmin(ExportAdminMixin, VisitAdmin):
     inlines = [FolioLineInline]
 
 
+@admin.register(ImportSource)
+class ImportSourceAdmin(ReadOnlyAdmin):
+    """Where files come from; their columns are remembered on the import page."""
+
+    list_display = ["name", "updated_at"]
+    ordering = ["name", "pk"]
+    search_fields = ["name"]
+
+
 @admin.register(ImportBatch)
 class ImportBatchAdmin(GrowingMixin, ReadOnlyAdmin):
     """Files of guests that were taken in; the file itself is read on the import page."""
@@ -403,3 +417,43 @@ class ImportBatchAdmin(GrowingMixin, ReadOnlyAdmin):
     ordering = ["-id"]
     search_fields = ["file_name"]
     exclude = ["file", "public_id", "file_sha256", "mapping", "headers", "claimed_until"]
+
+
+@admin.register(GuestMerge)
+class GuestMergeAdmin(GrowingMixin, ReadOnlyAdmin):
+    """Profiles that went into another one; undone at the guest's card."""
+
+    list_display = ["merged", "survivor", "merged_at", "actor", "reason", "undone_at"]
+    list_select_related = ["merged", "survivor", "actor"]
+    ordering = ["-id"]
+    exclude = ["public_id"]
+
+
+@admin.register(MergeCandidate)
+class MergeCandidateAdmin(GrowingMixin, ReadOnlyAdmin):
+    """Pairs that may be one person; decided on the staff page."""
+
+    list_display = ["first", "second", "weight", "state", "found_at", "decided_by"]
+    list_select_related = ["first", "second", "decided_by"]
+    list_filter = ["state"]
+    ordering = ["-id"]
+    exclude = ["public_id"]
+
+
+@admin.register(NotSamePerson)
+class NotSamePersonAdmin(GrowingMixin, ReadOnlyAdmin):
+    """Pairs of whom somebody said that they are two people."""
+
+    list_display = ["first", "second", "decided_at", "decided_by"]
+    list_select_related = ["first", "second", "decided_by"]
+    ordering = ["-id"]
+
+
+@admin.register(LinkageRun)
+class LinkageRunAdmin(GrowingMixin, ReadOnlyAdmin):
+    """Searches for duplicates and what they found."""
+
+    list_display = ["requested_at", "state", "guest_count", "merged_count", "review_count", "requested_by"]
+    list_select_related = ["requested_by"]
+    list_filter = ["state"]
+    ordering = ["-id"]

@@ -13,5 +13,11 @@ class MembersConfig(AppConfig):
     verbose_name = _("Guests and stays")
 
     def ready(self) -> None:
-        """Tell the conditions what may be asked of guests and stays."""
+        """Tell the conditions what may be asked of guests and stays, and merges what becomes of our rows."""
         import_module("members.selectors.condition_fields").register()
+        import_module("members.services.merges.own").register()
+        panels = import_module("members.selectors.panels")
+        duplicates = import_module("members.selectors.duplicates")
+        panels.register_guest_panel(
+            panels.GuestPanel("members.merges", "members/duplicates/card.html", duplicates.merges_context, 40, "side")
+        )

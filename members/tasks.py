@@ -8,6 +8,13 @@ from django.utils import timezone
 from members.services.imports import discard_stale_imports as discard_stale_batches
 from members.services.imports import due_imports, forget_traces
 from members.services.imports import run_import as run_import_batch
+from members.services.linkage import run_linkage
+
+
+@shared_task(acks_late=True, soft_time_limit=3500, time_limit=3600)
+def link_guests() -> bool:
+    """Carry out the search for duplicates that waits; harmless if none does."""
+    return run_linkage(now=timezone.now()) is not None
 
 
 @shared_task(acks_late=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from members.views import conditions, desk, guests, imports, notes, profile
+from members.views import conditions, desk, duplicates, guests, imports, notes, profile
 
 app_name = "members"
 
@@ -26,5 +26,6 @@ urlpatterns = [
     path("guests/<uuid:public_id>/tags/<slug:code>/restore/", notes.restore_tag, name="restore_tag"),
     path("guests/<uuid:public_id>/registration-card/", guests.registration_card, name="registration_card"),
     path("conditions/builder/", conditions.condition_builder, name="condition_builder"),
+    *duplicates.urlpatterns,
     *imports.urlpatterns,
 ]

@@ -5,6 +5,7 @@ import itertools
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from feedback.models import Shift
 from hotels.models import Brand, Department, HotelGroup, Property, Role, RoomType, StaffAssignment, User
 from loyalty.models import EarningRule, EarningRuleSet, Membership, Programme, Reward, Tier, TierCriteria, VoucherType
 from loyalty.services.ledger import earn_points
@@ -207,3 +208,10 @@ def make_member(
             reason="opening balance",
         )
     return membership
+
+
+def make_shift(user: User, department: Department, *, start: dt.datetime = NOW, hours: float = 8, **fields: object):
+    """A shift of an agent that begins an hour before `start`."""
+    starts_at = start - dt.timedelta(hours=1)
+    values = {"property": department.property, "department": department, **fields}
+    return Shift.objects.create(user=user, starts_at=starts_at, ends_at=starts_at + dt.timedelta(hours=hours), **values)

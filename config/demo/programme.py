@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from campaigns.models import Campaign
+from config.demo.rewards import make_rewards
 from hotels.models import Property
-from loyalty.models import EarningRule, EarningRuleSet, Programme, Reward, Tier, TierBenefit, TierCriteria, TierPolicy
+from loyalty.models import EarningRule, EarningRuleSet, Programme, Tier, TierBenefit, TierCriteria, TierPolicy
 from loyalty.services.rules import create_draft, publish_rule_set, save_rule
 
 # code, Chinese, English, spend of the year in yuan, stays of the year, points per yuan
@@ -41,18 +42,6 @@ BENEFITS = {
         ("专属客户经理", "Dedicated contact", "contact", "shown", None),
     ),
 }
-# code, Chinese, English, category, points
-REWARDS = (
-    ("late-checkout", "延迟退房至 16:00", "Late check-out until 4 pm", Reward.Category.LATE_CHECKOUT, 800),
-    ("lounge-tea", "行政酒廊下午茶", "Lounge afternoon tea", Reward.Category.FOOD, 2000),
-    ("breakfast", "双人早餐", "Breakfast for two", Reward.Category.FOOD, 1500),
-    ("airport", "机场接送（单程）", "Airport transfer, one way", Reward.Category.TRANSFER, 3500),
-    ("spa-60", "水疗 60 分钟", "Spa, 60 minutes", Reward.Category.SPA, 6000),
-    ("upgrade-club", "升级至行政房一晚", "Club upgrade, one night", Reward.Category.UPGRADE, 3000),
-    ("night-select", "悦选免费房一晚", "Free night at a Select hotel", Reward.Category.ROOM_NIGHT, 12000),
-    ("night", "免费房一晚", "Free night", Reward.Category.ROOM_NIGHT, 20000),
-    ("umbrella", "云栖雨伞", "Yunqi umbrella", Reward.Category.GOODS, 1200),
-)
 
 
 def make_programme(*, places: list[Property], today: dt.date) -> Programme:
@@ -102,10 +91,7 @@ def make_programme(*, places: list[Property], today: dt.date) -> Programme:
             )
             for benefit, benefit_en, kind, period, quantity in BENEFITS[code]
         )
-    Reward.objects.bulk_create(
-        Reward(programme=programme, code=code, name=name, name_en=name_en, category=category, points=points)
-        for code, name, name_en, category, points in REWARDS
-    )
+    make_rewards(programme, places, start=start, today=today)
     _publish_rules(programme, today=today, start=start)
     _make_campaigns(programme, places, today)
     return programme

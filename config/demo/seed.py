@@ -10,16 +10,18 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from config.demo.approvals import make_approvals
 from config.demo.friends import make_friends
 from config.demo.organization import make_logins, make_organization
 from config.demo.people import MEMORABLE, PRIVACY_TEXT, invent_consents, invent_guests
 from config.demo.programme import make_programme
-from config.demo.service import Redeemer, write_notes, write_tickets
+from config.demo.rewards import Redeemer
+from config.demo.service import make_roster, make_service_levels, write_notes, write_tickets
 from config.demo.visits import HISTORY_DAYS, Diary, Visit, invent_history, invent_present
 from config.demo.vouchers import make_vouchers
 from hotels.models import User
-from loyalty.models import Programme
-from loyalty.services.jobs import expire_lapsed_points, release_due_points
+from loyalty.models import JobRun, Programme
+from loyalty.services.jobs import expire_lapsed_points, release_due_points, run_job
 from loyalty.services.memberships import enrol_members
 from loyalty.services.tier_reviews import apply_review, approve_review, build_review, write_warnings
 from members.models import Consent
@@ -61,13 +63,18 @@ def seed(*, guests: int, now: dt.datetime, say: Callable[[str], object]) -> None
     history = [visit for visit in history if visit.departure <= arrivals.get(visit.guest_id, visit.departure)]
     _enrol(rng, programme, guest_ids, memorable, history, begin=begin, now=now)
     say(f"{len(history) + len(present)} bookings, month by month:")
-    _live_through(Diary(rng, places), Redeemer(rng, places, users["reception"]), history, present, now=now)
+    redeemer = Redeemer(rng, places, users["reception"], present=now)
+    _live_through(Diary(rng, places), redeemer, history, present, now=now)
     _review_tiers(programme, users["group"], now=now)
+    _close_months(programme, begin=begin, now=now)
     write_notes(rng, guest_ids, memorable, now=now)
+    make_service_levels(now=now)
     write_tickets(rng, places, users, memorable, now=now)
+    make_roster(places[0], users, now=now)
     make_friends(rng, programme, places, users, now=now)
     make_vouchers(rng, programme, places, users, list(memorable.values()), now=now)
-    say("Notes, tags, tickets, friends, vouchers.")
+    make_approvals(programme, places, users, now=now)
+    say("Notes, tags, tickets, friends, vouchers, approvals.")
 
 
 def _make_guests(rng: random.Random, count: int, *, begin: dt.datetime, today: dt.date) -> list[int]:
@@ -132,6 +139,14 @@ def _live_through(
         redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=end)
     diary.write(present, now=now)
     release_due_points(now=now)
+    redeemer.redeem_some(REDEMPTIONS_A_MONTH, now=now)
+
+
+def _close_months(programme: Programme, *, begin: dt.datetime, now: dt.datetime) -> None:
+    """Settle every month that is over between the properties."""
+    month = programme.local_date(begin).replace(day=1)
+    while (month := (month + dt.timedelta(days=32)).replace(day=1)) <= programme.local_date(now):
+        run_job(now=now, job=JobRun.Job.SETTLE, run_date=month, programme_id=programme.pk)
 
 
 def _review_tiers(programme: Programme, manager: User, *, now: dt.datetime) -> None:

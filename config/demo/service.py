@@ -1,4 +1,4 @@
-"""What staff of the demo group did: notes, tags, tickets, redemptions."""
+"""What staff of the demo group did: notes, tags, tickets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import datetime as dt
 import random
 
 from config.demo.people import MEMORABLE
-from feedback.models import Ticket
+from feedback.models import BusinessCalendar, CalendarInterval, Macro, RoutingRule, Shift, SLAPolicy, Ticket
 from feedback.services import close_ticket, open_ticket
 from hotels.models import Department, Property, User
-from loyalty.models import Account, Reward
-from loyalty.services.redemptions import cancel_redemption, redeem_reward
 from members.models import Preference, Stay, Tag
 from members.services.preferences import add_preference, add_tag
 
@@ -60,6 +58,7 @@ RESOLUTIONS = (
     "已补登积分",
     "已寄出，客人签收",
 )
+CAUSES = [cause for cause in Ticket.RootCause.values if cause != Ticket.RootCause.UNKNOWN]
 NOTED_SHARE = 0.2
 TAGGED_SHARE = 0.12
 TICKET_SHARE = 0.07
@@ -120,35 +119,82 @@ def write_tickets(
         )  # fmt: skip
         closed_at = opened_at + dt.timedelta(hours=rng.uniform(0.5, 30))
         if not is_open and closed_at < now:
-            close_ticket(actor=actor, now=closed_at, ticket_id=ticket.pk, resolution=rng.choice(RESOLUTIONS))
+            close_ticket(
+                actor=actor, now=closed_at, ticket_id=ticket.pk, root_cause=rng.choice(CAUSES), resolution=rng.choice(RESOLUTIONS)
+            )  # fmt: skip
 
 
-class Redeemer:
-    """Redeems rewards for members who have the points, some of them given back."""
-
-    def __init__(self, rng: random.Random, places: list[Property], user: User) -> None:
-        self.rng = rng
-        self.places = places
-        self.user = user
-        self.rewards = list(Reward.objects.order_by("points"))
-        self.count = 0
-
-    def redeem_some(self, count: int, *, now: dt.datetime) -> None:
-        """Let up to `count` members spend points at this time."""
-        cheapest = self.rewards[0].points
-        accounts = list(
-            Account.objects.filter(available__gte=cheapest).order_by("pk").values_list("membership_id", "available")
+def make_service_levels(*, now: dt.datetime) -> None:
+    """Agree hours, times and departments for tickets, and write some texts to reply with."""
+    office = BusinessCalendar.objects.create(code="OFFICE", name="行政班", name_en="Office hours")
+    CalendarInterval.objects.bulk_create(
+        CalendarInterval(calendar=office, weekday=day, opens=dt.time(opens), closes=dt.time(closes))
+        for day in range(1, 6)
+        for opens, closes in ((9, 12), (13, 18))
+    )
+    begin = now.date() - dt.timedelta(days=3 * 366)
+    # name, severities, hours, minutes to the first response, to the next, to the end
+    for position, (name, severities, calendar, first, following, end) in enumerate(
+        (
+            ("严重投诉", ["critical"], None, 10, 15, 60),
+            ("重要投诉", ["high"], None, 15, 30, 240),
+            ("一般投诉", ["medium"], None, 60, 120, 24 * 60),
+            ("轻微意见", ["low"], office, 240, 480, 3 * 9 * 60),
         )
-        for membership_id, available in self.rng.sample(accounts, k=min(count, len(accounts))):
-            self.count += 1
-            reward = self.rng.choice([reward for reward in self.rewards if reward.points <= available])
-            redemption = redeem_reward(
-                actor=self.user,
-                now=now,
-                membership_id=membership_id,
-                reward_id=reward.pk,
-                place=self.rng.choice(self.places),
-                idempotency_key=f"demo-{self.count}",
-            )
-            if self.rng.random() < 0.05:
-                cancel_redemption(actor=self.user, now=now, redemption_id=redemption.pk, reason="客人改变主意")
+    ):
+        SLAPolicy.objects.create(
+            name=name,
+            position=10 * (position + 1),
+            condition={"all": [{"field": "ticket.severity", "op": "in", "value": severities}]},
+            calendar=calendar,
+            first_response_minutes=first,
+            next_response_minutes=following,
+            resolution_minutes=end,
+            effective_from=begin,
+        )
+    for position, (name, categories, department) in enumerate(
+        (
+            ("设备与客房", ["room"], "ENG"),
+            ("清洁", ["cleanliness"], "HK"),
+            ("餐饮", ["food"], "FB"),
+            ("积分与会籍", ["loyalty"], "GR"),
+            ("其他", list(Ticket.Category.values), "FO"),
+        )
+    ):
+        RoutingRule.objects.create(
+            name=name,
+            position=10 * (position + 1),
+            condition={"all": [{"field": "ticket.category", "op": "in", "value": categories}]},
+            department_code=department,
+        )
+    Macro.objects.create(
+        name="致歉并处理", name_en="Apology", text="{guest}您好，非常抱歉给您带来不便，我们马上处理。",
+        text_en="Dear {guest}, we are very sorry and are seeing to it right away.",
+    )  # fmt: skip
+    Macro.objects.create(
+        name="请问房号", name_en="Which room", text="{guest}您好，请问您的房号是多少？",
+        text_en="Dear {guest}, may we ask for your room number?",
+    )  # fmt: skip
+
+
+def make_roster(place: Property, users: dict[str, User], *, now: dt.datetime) -> None:
+    """Plan two weeks for those of the first property who see to tickets."""
+    department = Department.objects.get(property=place, code="FO")
+    midnight = dt.datetime.combine(now.date(), dt.time(), tzinfo=now.tzinfo)
+    planned = (
+        ("service", Shift.Level.AGENT, department, 7, 12),
+        ("reception", Shift.Level.AGENT, department, 19, 12),
+        ("manager", Shift.Level.DUTY_MANAGER, None, 8, 12),
+    )
+    Shift.objects.bulk_create(
+        Shift(
+            user=users[name],
+            property=place,
+            department=team,
+            level=level,
+            starts_at=midnight + dt.timedelta(days=day, hours=hour),
+            ends_at=midnight + dt.timedelta(days=day, hours=hour + hours),
+        )
+        for day in range(14)
+        for name, level, team, hour, hours in planned
+    )

@@ -277,6 +277,13 @@ GUIKE_PII_KEYS: list[str] = env.list("GUIKE_PII_KEYS", default=[])
 GUIKE_PII_INDEX_KEY: str = env.str("GUIKE_PII_INDEX_KEY", default="")
 # Reveals of unmasked personal data by one user in a day before managers are alerted
 # and further reveals are refused.
+# What identifies nobody, so that it never makes two guests one: numbers in E.164 of switchboards and agencies,
+# and domains whose addresses forward to a guest for one booking.
+GUIKE_SHARED_PHONES: list[str] = env.list("GUIKE_SHARED_PHONES", default=[])
+GUIKE_RELAY_DOMAINS: list[str] = env.list(
+    "GUIKE_RELAY_DOMAINS",
+    default=["guest.booking.com", "guest.airbnb.com", "guest.trip.com", "m.expediapartnercentral.com"],
+)
 GUIKE_REVEAL_DAILY_LIMIT: int = env.int("GUIKE_REVEAL_DAILY_LIMIT", default=50)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
@@ -333,6 +340,8 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # Tells of every glyph of every PDF.
+    "loggers": {"fontTools": {"level": "WARNING"}},
 }
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"

@@ -1,8 +1,24 @@
 """The programme, its members and the ledger in the admin."""
 
-from loyalty.admin import backtests, earning, friends, jobs, ledger, members, programme, tier_moves, tiers, vouchers
+from loyalty.admin import (
+    approvals,
+    backtests,
+    earning,
+    friends,
+    jobs,
+    ledger,
+    members,
+    programme,
+    rewards,
+    settlement,
+    tier_moves,
+    tiers,
+    vouchers,
+    wallet,
+)
 
 __all__ = [
+    "approvals",
     "backtests",
     "earning",
     "friends",
@@ -10,7 +26,10 @@ __all__ = [
     "ledger",
     "members",
     "programme",
+    "rewards",
+    "settlement",
     "tier_moves",
     "tiers",
     "vouchers",
+    "wallet",
 ]

@@ -50,6 +50,10 @@ FIGURES = {
     "carried": gettext_lazy("members with an excess carried over"),
     "raised": gettext_lazy("moved up or renewed"),
     "warned": gettext_lazy("warned before a downgrade"),
+    "ended": gettext_lazy("vouchers ended"),
+    "reminders": gettext_lazy("reminders noted"),
+    "items": gettext_lazy("redemptions settled"),
+    "lines": gettext_lazy("debts between properties"),
 }
 CODES = {"not_notified": gettext_lazy("not notified")}
 STATE_LABELS = {

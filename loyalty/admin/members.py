@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from import_export import fields
 from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
 
-from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin
+from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ReadOnlyInline
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.admin.member_acts import TierActs
-from loyalty.models import Account, Membership, QualificationEntry, Redemption, TierChange
+from loyalty.models import Account, Membership, QualificationEntry, Redemption, RedemptionEvent, TierChange
 
 
 class MembershipResource(SafeResource):
@@ -116,15 +116,44 @@ class RedemptionResource(SafeResource):
     redeemed_at = fields.Field("redeemed_at", _("redeemed at"))
     membership = fields.Field("membership__number", _("membership number"))
     reward = fields.Field("reward__name", _("reward"))
+    quantity = fields.Field("quantity", _("quantity"))
     points = fields.Field("points", _("points"))
+    cash = fields.Field("cash", _("and money"))
+    currency = fields.Field("currency", _("currency"))
+    for_date = fields.Field("for_date", _("for the day"))
     property = fields.Field("property__code", _("property"))
     status = fields.Field("get_status_display", _("status"))
 
     class Meta:
         model = Redemption
-        fields = ["redeemed_at", "membership", "reward", "points", "property", "status"]
+        fields = [
+            "redeemed_at",
+            "membership",
+            "reward",
+            "quantity",
+            "points",
+            "cash",
+            "currency",
+            "for_date",
+            "property",
+            "status",
+        ]
         export_order = fields
         name = _("Redemptions")
+
+
+class RedemptionEventInline(ReadOnlyInline):
+    """What happened to it, by whom."""
+
+    model = RedemptionEvent
+    fields = ["at", "kind", "actor", "spoken_reason"]
+    readonly_fields = ["spoken_reason"]
+    ordering = ["pk"]
+
+    @admin.display(description=_("reason or note"))
+    def spoken_reason(self, event: RedemptionEvent) -> str:
+        """In the actor's words."""
+        return event.spoken_reason
 
 
 @admin.register(Redemption)
@@ -134,13 +163,24 @@ class RedemptionAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
     place_path = "property"
     resource_classes = [RedemptionResource]
     formats = EXPORT_FORMATS
-    list_display = ["redeemed_at", "membership", "reward", "points", "property", "status", "actor", "canceled_at"]
+    inlines = [RedemptionEventInline]
+    list_display = [
+        "redeemed_at",
+        "membership",
+        "reward",
+        "quantity",
+        "points",
+        "for_date",
+        "property",
+        "status",
+        "actor",
+    ]
     list_select_related = ["membership", "reward", "property", "actor"]
     list_filter = ["status", "reward", "property", ("redeemed_at", RangeDateTimeFilter)]
     ordering = ["-id"]
     search_fields = ["=membership__number"]
     search_help_text = _("Whole membership number")
-    exclude = ["public_id"]
+    exclude = ["public_id", "stock_ids", "use_ids"]
 
 
 @admin.register(TierChange)

@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from hotels.admin.base import AuditedAdmin, ScopedInline
 from loyalty.admin.dated import DatedFormSet, change_from_link, in_words
 from loyalty.admin.tiers import TierBenefitForm, TierCriteriaForm
-from loyalty.models import Programme, Reward, Tier, TierBenefit, TierCriteria
+from loyalty.models import Programme, Tier, TierBenefit, TierCriteria
 from loyalty.rules.qualification import TARGET
 from loyalty.selectors.findings import findings_of_tiers
 
@@ -181,14 +181,3 @@ class TierAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         """Programme, code and rank of a tier stay: history and other systems refer to them."""
         return ["programme", "code", "rank"] if obj else []
-
-
-@admin.register(Reward)
-class RewardAdmin(AuditedAdmin):
-    """What points are spent on; a price holds from the moment it is saved."""
-
-    list_display = ["code", "name", "name_en", "category", "points", "is_active", "programme"]
-    list_select_related = ["programme"]
-    list_filter = ["programme", "category", "is_active"]
-    ordering = ["programme", "points", "pk"]
-    search_fields = ["code", "name", "name_en"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -26,9 +27,20 @@ from hotels.admin.base import AuditedAdmin, ExportAdminMixin, GrowingMixin, Read
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.admin.asking import TEMPLATE, ReasonForm, ask
 from loyalty.admin.dated import actor_of
-from loyalty.models import Entitlement, EntitlementUse, Membership, TierGrant, TierReview, TierReviewRow, TierSource
+from loyalty.models import (
+    Entitlement,
+    EntitlementUse,
+    Membership,
+    MovementKind,
+    TierGrant,
+    TierReview,
+    TierReviewRow,
+    TierSource,
+)
 from loyalty.rules.progress import explain_verdict
-from loyalty.services.tier_grants import TierGrantError, grant_tier, match_status, purchase_tier, revoke_grant
+from loyalty.selectors.approvals import waiting_sentence
+from loyalty.services.approvals import ApprovalError, GrantTier, Requested, perform_or_request
+from loyalty.services.tier_grants import TierGrantError, revoke_grant
 from loyalty.services.tier_reviews import (
     TierReviewError,
     apply_review,
@@ -120,36 +132,45 @@ class TierGrantAdmin(MayGrant, GrowingMixin, AuditedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Grant through the service, which writes history and audit."""
         data = form.cleaned_data
-        facts: dict[str, Any] = {
-            "actor": actor_of(request),
-            "now": timezone.now(),
-            "membership_id": form.membership.pk,
-            "tier_id": data["tier"].pk,
-            "until_date": data["until_date"],
-            "reason": data["reason"],
-            "proof": data["proof"],
-            "proof_reference": data["proof_reference"],
-        }
-        if data["source"] == TierSource.PURCHASED:
-            given = purchase_tier(
-                actor=facts["actor"],
-                now=facts["now"],
+        outcome = perform_or_request(
+            kind=MovementKind.GRANT_TIER,
+            actor=actor_of(request),
+            now=timezone.now(),
+            membership_id=form.membership.pk,
+            payload=GrantTier(
                 membership_id=form.membership.pk,
                 tier_id=data["tier"].pk,
-                reference=data["proof_reference"],
                 until_date=data["until_date"],
-            )
-        elif data["source"] == TierSource.MATCHED:
-            given = match_status(**facts)
+                source=data["source"],
+                proof=data["proof"],
+                proof_reference=data["proof_reference"],
+            ),
+            reason=data["reason"],
+            # A second sending gives the member nothing and is refused by the service.
+            idempotency_key=str(uuid.uuid4()),
+        )
+        if isinstance(outcome, Requested):
+            obj.asked = outcome.request
         else:
-            given = grant_tier(**facts, source=data["source"])
-        obj.pk, obj.membership, obj.granted_at = given.pk, given.membership, given.granted_at
+            given: TierGrant = outcome.result
+            obj.pk, obj.membership, obj.granted_at = given.pk, given.membership, given.granted_at
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Nothing was added yet where somebody else decides."""
+        return None if hasattr(obj, "asked") else super().log_addition(request, obj, message)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """Say who decides where a grant waits for an approval."""
+        if hasattr(obj, "asked"):
+            messages.warning(request, waiting_sentence(obj.asked))
+            return HttpResponseRedirect(reverse("admin:loyalty_tiergrant_changelist"))
+        return cast("HttpResponse", super().response_add(request, obj, post_url_continue))
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """What the service refuses is said on the page, and nothing is written."""
         try:
             return cast("HttpResponse", super().add_view(request, form_url, extra_context))
-        except TierGrantError as refused:
+        except (TierGrantError, ApprovalError) as refused:
             messages.error(request, str(refused))
             return HttpResponseRedirect(request.get_full_path())
 

@@ -40,15 +40,16 @@ from hotels.models import User
 from hotels.resources import neutralize
 from hotels.templatetags.ui import WEEKDAYS
 from loyalty import tasks
-from loyalty.models import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
+from loyalty.models import MovementKind, Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
 from loyalty.rules.explain import spoken_reason
 from loyalty.rules.vouchers import CodeError, code_of, parse_code
+from loyalty.selectors.approvals import waiting_sentence
 from loyalty.selectors.vouchers import batch_rows, conditions_of, qr_code, terms_in_words, worth_of
+from loyalty.services.approvals import ApprovalError, OrderVouchers, Requested, perform_or_request
 from loyalty.services.vouchers import (
     BATCH_MAXIMUM,
     VoucherRefused,
     cancel_batch,
-    order_batch,
     record_export,
     run_batch,
 )
@@ -255,17 +256,26 @@ class VoucherTypeAdmin(AuditedAdmin):
         form = OrderForm(request.POST or None, initial={"request_key": uuid.uuid4()})
         if request.method == "POST" and form.is_valid():
             try:
-                batch = order_batch(
+                outcome = perform_or_request(
+                    kind=MovementKind.VOUCHER_BATCH,
                     actor=cast("User", request.user),
                     now=timezone.now(),
-                    type_id=voucher_type.pk,
-                    quantity=form.cleaned_data["quantity"],
-                    purpose=form.cleaned_data["purpose"],
-                    request_key=form.cleaned_data["request_key"],
+                    payload=OrderVouchers(
+                        type_id=voucher_type.pk,
+                        quantity=form.cleaned_data["quantity"],
+                        purpose=form.cleaned_data["purpose"],
+                    ),
+                    programme=voucher_type.programme,
+                    reason=form.cleaned_data["purpose"],
+                    idempotency_key=str(form.cleaned_data["request_key"]),
                 )
-            except VoucherRefused as refused:
+            except (VoucherRefused, ApprovalError) as refused:
                 form.add_error("quantity", str(refused))
             else:
+                if isinstance(outcome, Requested):
+                    messages.warning(request, waiting_sentence(outcome.request))
+                    return HttpResponseRedirect(reverse("admin:loyalty_vouchertype_change", args=[voucher_type.pk]))
+                batch: VoucherBatch = outcome.result
                 _start(batch)
                 return HttpResponseRedirect(reverse("admin:loyalty_voucherbatch_change", args=[batch.pk]))
         context = {

@@ -22,7 +22,7 @@ class JobCommand(BaseCommand):
     """
 
     job: ClassVar[JobRun.Job]
-    verb: ClassVar[str]
+    verb: ClassVar[str] = ""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare run date, programme, batch and dry run."""
@@ -56,9 +56,11 @@ class JobCommand(BaseCommand):
         except JobRefused as error:
             raise CommandError(str(error)) from error
         if not options["dry_run"]:
-            self.stdout.write(
-                f"{self.verb} {total.points} points of {total.done} accounts, {total.busy} busy, {total.failed} failed"
-            )
+            self.stdout.write(f"{self.summary(total)}, {total.busy} busy, {total.failed} failed")
+
+    def summary(self, total: JobReport) -> str:
+        """What was done, for the last line."""
+        return f"{self.verb} {total.points} points of {total.done} accounts"
 
     def _preview(self, programme: Programme, now: dt.datetime, run_date: dt.date | None) -> None:
         preview = preview_run(now=now, job=self.job, programme=programme, run_date=run_date)

@@ -44,6 +44,9 @@ class JobRun(models.Model):
         NOTIFY_EXPIRY = "notify_expiry", _("notice of expiry")
         REVIEW_TIERS = "review_tiers", _("review of tiers")
         GRANT_BIRTHDAYS = "grant_birthdays", _("birthday grants")
+        EXPIRE_VOUCHERS = "expire_vouchers", _("expiry of vouchers")
+        TIME_OUT_HOLDS = "time_out_holds", _("time-out of holds")
+        SETTLE = "settle", _("settlement between properties")
 
     class State(models.TextChoices):
         """Where the run stands."""
@@ -104,7 +107,16 @@ class JobRun(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(
-                    job__in=["release_points", "expire_points", "notify_expiry", "review_tiers", "grant_birthdays"]
+                    job__in=[
+                        "release_points",
+                        "expire_points",
+                        "notify_expiry",
+                        "review_tiers",
+                        "grant_birthdays",
+                        "expire_vouchers",
+                        "time_out_holds",
+                        "settle",
+                    ]
                 ),
                 name="loyalty_jobrun_job_known",
             ),
@@ -173,7 +185,7 @@ class JobError(models.Model):
         HELD_BACK = "held_back", _("held back")
 
     run = models.ForeignKey(JobRun, models.CASCADE, related_name="errors", verbose_name=_("job run"))
-    # The id that the job works by: of an account or of a membership.
+    # The id that the job works by: of an account, a membership, a voucher or a hold.
     subject_id = models.BigIntegerField(_("record"))
     membership = models.ForeignKey(
         Membership, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("membership")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -169,6 +170,8 @@ class Posting(models.Model):
         indexes = [
             models.Index(fields=["reverses"], condition=Q(reverses__isnull=False), name="loyalty_posting_reverses_ix"),
             models.Index(fields=["hold"], condition=Q(hold__isnull=False), name="loyalty_posting_hold_ix"),
+            # Postings come in the order of their time, so a period is a few blocks.
+            BrinIndex(fields=["occurred_at"], autosummarize=True, name="loyalty_posting_period"),
         ]
 
     def __str__(self) -> str:
@@ -194,6 +197,8 @@ class Lot(models.Model):
         BONUS = "bonus", _("bonus")
         PURCHASED = "purchased", _("purchased")
         COMPENSATION = "compensation", _("compensation")
+        PRINCIPAL = "principal", _("principal")
+        GIFT = "gift", _("gift")
 
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="lots", db_constraint=False, db_index=False, verbose_name=_("account")

@@ -8,6 +8,7 @@ depends on where the points came from:
 - an event (`event`, `parts`, `total`) – see `loyalty.services.events`;
 - a redemption (`reward`, `property`, and `canceled` with a reason) – see `loyalty.services.redemptions`;
 - an expiry by inactivity (`inactive_since`, the day of the last activity);
+- stored value (`stored_value`, `part`, `currency`, `property`) – see `loyalty.services.wallet`;
 - nothing of that: then kind, points and reason of the posting make the sentence.
 
 Names are kept as `{"zh": …, "en": …}` as they were on the day.
@@ -40,6 +41,18 @@ EVENTS = {
 }
 
 
+_STORED_VALUE = {
+    ("top_up", "principal"): gettext_lazy("%(amount)s topped up at %(property)s."),
+    ("top_up", "gift"): gettext_lazy("%(amount)s given for a top-up at %(property)s."),
+    ("payment", "principal"): gettext_lazy("%(amount)s paid from stored value at %(property)s."),
+    ("payment", "gift"): gettext_lazy("%(amount)s paid from the gift at %(property)s."),
+    ("refund", "principal"): gettext_lazy("%(amount)s of a top-up paid back at %(property)s: %(reason)s."),
+    ("refund", "gift"): gettext_lazy("%(amount)s of a gift taken back with the refund at %(property)s: %(reason)s."),
+    ("undo", "principal"): gettext_lazy("%(amount)s undone at %(property)s: %(reason)s."),
+    ("undo", "gift"): gettext_lazy("%(amount)s of a gift undone at %(property)s: %(reason)s."),
+}
+
+
 def explain(explanation: Facts | None, *, kind: str = "", points: int | None = None, reason: str = "") -> str:
     """Say in one sentence of the active language what a posting did and why.
 
@@ -55,6 +68,9 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points
+    for subject, teller in (("stored_value", _of_stored_value), ("merge", _of_merge)):
+        if subject in facts:
+            return teller(facts)
     if "stay" in facts and facts["kind"] in {"earn", "bonus", "clawback"}:
         return _of_stay(facts)
     if "event" in facts and facts["kind"] == "bonus":
@@ -104,6 +120,16 @@ def name_of(names: Mapping[str, str] | None) -> str:
     if (get_language() or "").startswith("en") and names.get("en"):
         return names["en"]
     return names.get("zh", "")
+
+
+def _of_stored_value(facts: Facts) -> str:
+    values = {
+        "amount": money(Decimal(abs(facts["points"])) / 100, facts["currency"]),
+        "property": name_of(facts["property"]),
+        "reason": facts["reason"],
+    }
+    sentence = _STORED_VALUE[facts["stored_value"], facts["part"]]
+    return str(sentence) % values
 
 
 def _of_stay(facts: Facts) -> str:
@@ -318,13 +344,24 @@ def _event_taken_back(facts: Facts) -> str:
 
 
 def _of_reward(facts: Facts) -> str:
+    name = name_of(facts["reward"])
     values = {
-        "reward": name_of(facts["reward"]),
+        "reward": f"{name} × {facts['quantity']}" if facts.get("quantity", 1) > 1 else name,
         "property": name_of(facts["property"]),
         "points": f"{abs(facts['points']):,}",
         "spent": f"{facts.get('spent', 0):,}",
         "reason": facts.get("reason", ""),
     }
+    if not facts.get("canceled") and facts.get("cash"):
+        values["cash"] = money(Decimal(facts["cash"]), facts["currency"])
+        return (
+            ngettext(
+                "%(reward)s at %(property)s for %(points)s point and %(cash)s.",
+                "%(reward)s at %(property)s for %(points)s points and %(cash)s.",
+                abs(facts["points"]),
+            )
+            % values
+        )
     if not facts.get("canceled"):
         return (
             ngettext(
@@ -402,6 +439,47 @@ def _expire(facts: Facts) -> str:
     return ngettext(
         "%(points)s point expired unused.", "%(points)s points expired unused.", abs(facts["points"])
     ) % _plain(facts)
+
+
+def _of_merge(facts: Facts) -> str:
+    """Points that went from one profile of a guest to another, or back."""
+    values = {"points": f"{abs(facts['points']):,}", "number": facts["merge"]["number"]}
+    count = abs(facts["points"])
+    if facts["merge"].get("undone"):
+        if facts["points"] < 0:
+            return (
+                ngettext(
+                    "Merge of profiles undone: %(points)s point goes back to %(number)s.",
+                    "Merge of profiles undone: %(points)s points go back to %(number)s.",
+                    count,
+                )
+                % values
+            )
+        return (
+            ngettext(
+                "Merge of profiles undone: %(points)s point is back from %(number)s.",
+                "Merge of profiles undone: %(points)s points are back from %(number)s.",
+                count,
+            )
+            % values
+        )
+    if facts["points"] < 0:
+        return (
+            ngettext(
+                "Profiles merged: %(points)s point goes to %(number)s.",
+                "Profiles merged: %(points)s points go to %(number)s.",
+                count,
+            )
+            % values
+        )
+    return (
+        ngettext(
+            "Profiles merged: %(points)s point comes from %(number)s.",
+            "Profiles merged: %(points)s points come from %(number)s.",
+            count,
+        )
+        % values
+    )
 
 
 def _adjust(facts: Facts) -> str:

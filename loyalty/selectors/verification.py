@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 SAMPLES = 5
 
-# Triggers of the migrations 0004 and 0008_ledger_guards and 0041_voucher_guards; each must exist and be enabled.
+# Triggers of the ledger and of what is kept beside it; each must exist and be enabled.
 GUARDS = (
     "loyalty_account_check_insert",
     "loyalty_account_check_update",
@@ -38,8 +38,26 @@ GUARDS = (
     "loyalty_posting_no_truncate",
     "loyalty_requestkey_append_only",
     "loyalty_requestkey_no_truncate",
+    "loyalty_settlementitem_append_only",
+    "loyalty_settlementitem_no_truncate",
+    "loyalty_settlementitem_open",
+    "loyalty_settlementline_append_only",
+    "loyalty_settlementline_no_truncate",
+    "loyalty_settlementline_open",
+    "loyalty_settlementrate_append_only",
+    "loyalty_settlementrate_no_truncate",
+    "loyalty_settlementrun_closed",
+    "loyalty_settlementrun_kept",
+    "loyalty_settlementrun_no_truncate",
     "loyalty_sourcekey_append_only",
     "loyalty_sourcekey_no_truncate",
+    "loyalty_redemption_change",
+    "loyalty_redemption_kept",
+    "loyalty_redemptionevent_append_only",
+    "loyalty_redemptionevent_no_truncate",
+    "loyalty_storedvaluemovement_kept",
+    "loyalty_storedvaluemovement_no_truncate",
+    "loyalty_storedvaluemovement_stays",
     "loyalty_voucher_change",
     "loyalty_voucher_changed",
     "loyalty_voucher_issued",

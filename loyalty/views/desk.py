@@ -18,22 +18,30 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hotels.views import staff_required
-from loyalty.forms import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, RedeemForm, StayForm
-from loyalty.models import EntitlementUse, Membership, Posting, Programme, Redemption, Reward, TierBenefit
+from loyalty.forms import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, StayForm
+from loyalty.models import EntitlementUse, Membership, MovementKind, Posting, Programme, TierBenefit
 from loyalty.rules.explain import UNDONE_AT_DESK
 from loyalty.selectors.benefits import benefits_left, visit_of
 from loyalty.selectors.card import desk_programme, programme_today, summary_of
 from loyalty.selectors.members import MemberSummary
 from loyalty.selectors.postings import points_of_stays, statement
 from loyalty.selectors.referrals import what_became_of
+from loyalty.services.approvals import (
+    AdjustPoints,
+    ApprovalError,
+    Requested,
+    perform_or_request,
+)
 from loyalty.services.entitlements import EntitlementError, undo_entitlement_use, use_entitlement
-from loyalty.services.ledger import LedgerError, reverse_posting
+from loyalty.services.ledger import LedgerError, PostingResult, reverse_posting
 from loyalty.services.memberships import AlreadyMember, MembershipError, enrol_member
-from loyalty.services.redemptions import RedemptionError, adjust_points, cancel_redemption, redeem_reward
+from loyalty.services.redemptions import RedemptionError
 from loyalty.services.referrals import ReferralError, enter_referral, find_referrer
 from loyalty.services.walk_ins import enrol_walk_in
+from loyalty.views.approvals import say_requested
 from members.models import Consent, Guest, Stay
 from members.selectors.desk import current_visit
+from members.selectors.duplicates import Likely, likely_guests
 from members.services.guests import ConsentInput, GuestInputError, IdentityTaken, record_consent
 from members.services.stays import FolioLineInput, StayConflict, StayError, StayInputError, post_stay, void_stay
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
@@ -43,6 +51,8 @@ SOURCE = "desk"
 CONSENT_TEXT = "desk-2026-11"
 # As many as fit on one printed page.
 STATEMENT_LINES = 18
+# Whoever redeemed may undo it so long; after that it is a movement of its own, with its limits.
+UNDO_WITHIN = dt.timedelta(minutes=15)
 
 
 def programme_or_404() -> Programme:
@@ -58,7 +68,8 @@ def membership_or_404(guest: Guest) -> Membership:
     return get_object_or_404(Membership, programme=programme_or_404(), guest=guest)
 
 
-def _summary(guest: Guest, programme: Programme, request: HttpRequest, now: dt.datetime) -> MemberSummary:
+def member_summary_or_404(guest: Guest, programme: Programme, request: HttpRequest, now: dt.datetime) -> MemberSummary:
+    """The guest's membership at a glance."""
     summary = summary_of(guest, programme, place_of(request), now)
     if summary is None:
         raise Http404
@@ -99,6 +110,10 @@ def enrol(request: HttpRequest) -> HttpResponse:
         try:
             if data["referral_code"]:
                 find_referrer(programme=programme_or_404(), code=data["referral_code"])
+            likely = _likely(data)
+            told_apart = data["told_apart"].split(",")
+            if any(row.is_strong and str(row.guest.public_id) not in told_apart for row in likely):
+                return render_sheet(request, "loyalty/enrol.html", {**context, **_likely_context(likely)}, status=422)
             guest = enrol_walk_in(
                 actor=staff_user(request),
                 now=now,
@@ -132,6 +147,27 @@ def enrol(request: HttpRequest) -> HttpResponse:
             text = _("%(name)s is a member now: %(number)s.") % {"name": guest.name, "number": membership.number}
             return back_to_card(request, guest, f"{text} {_referred(request, guest, data['referral_code'])}".strip())
     return render_sheet(request, "loyalty/enrol.html", context)
+
+
+def _likely(data: dict[str, Any]) -> list[Likely]:
+    return likely_guests(
+        name=data["name"], phone=data["phone"], birthday=data["birthday"], company=data.get("company", "")
+    )
+
+
+def _likely_context(likely: list[Likely]) -> dict[str, Any]:
+    return {"likely": likely, "likely_ids": ",".join(str(row.guest.public_id) for row in likely)}
+
+
+@never_cache
+@require_POST
+@staff_required("members.add_guest")
+def enrol_likely(request: HttpRequest) -> HttpResponse:
+    """Guests whom the one being entered may be, shown under the form before a second profile is made."""
+    form = EnrolForm(request.POST, place=place_of(request), today=place_of(request).local_date(timezone.now()))
+    form.is_valid()
+    data = {"name": "", "phone": "", "birthday": None, "company": "", **form.cleaned_data}
+    return render(request, "loyalty/enrol_likely.html", _likely_context(_likely(data)))
 
 
 def _referred(request: HttpRequest, guest: Guest, code: str) -> str:
@@ -272,69 +308,13 @@ def void_stay_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_required("loyalty.redeem_points")
-def redeem(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Take a reward for points."""
-    guest = guest_or_404(request, public_id)
-    programme, now, place = programme_or_404(), timezone.now(), place_of(request)
-    summary = _summary(guest, programme, request, now)
-    form = RedeemForm(request.POST or None, programme=programme)
-    if request.method == "POST" and form.is_valid():
-        reward: Reward = form.cleaned_data["reward"]
-        try:
-            redemption = redeem_reward(
-                actor=staff_user(request),
-                now=now,
-                membership_id=summary.membership.pk,
-                reward_id=reward.pk,
-                place=place,
-                idempotency_key=str(form.key),
-            )
-        except (LedgerError, RedemptionError) as error:
-            form.add_error("reward", str(error))
-        else:
-            text = ngettext(
-                "%(reward)s redeemed for %(points)s point.",
-                "%(reward)s redeemed for %(points)s points.",
-                redemption.points,
-            ) % {"reward": reward.local_name, "points": f"{redemption.points:,}"}
-            undo = reverse("loyalty:cancel_redemption", args=[redemption.public_id])
-            return back_to_card(request, guest, text, undo=undo)
-    chosen = form["reward"].value()
-    rewards = [
-        (reward, max(0, reward.points - summary.available), str(reward.pk) == chosen)
-        for reward in form.fields["reward"].queryset  # type: ignore[attr-defined]
-    ]
-    context = {"form": form, "guest": guest, "summary": summary, "rewards": rewards}
-    return render_sheet(request, "loyalty/redeem.html", context)
-
-
-@require_POST
-@staff_required("loyalty.redeem_points")
-def cancel_redemption_view(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Give a reward back; the ledger keeps both entries."""
-    user, place = staff_user(request), place_of(request)
-    redemption = get_object_or_404(
-        Redemption.objects.select_related("membership__guest", "reward"), public_id=public_id, property=place
-    )
-    guest = redemption.membership.guest
-    try:
-        cancel_redemption(actor=user, now=timezone.now(), redemption_id=redemption.pk, reason=UNDONE_AT_DESK)
-    except (LedgerError, RedemptionError) as error:
-        return refuse_on_card(request, guest, str(error))
-    text = _("%(reward)s is canceled, the points are back.") % {"reward": redemption.reward.local_name}
-    return back_to_card(request, guest, text)
-
-
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
 @staff_required("loyalty.use_entitlement")
 def use_benefit(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Give a member a benefit of the tier, as often as it is there."""
     guest = guest_or_404(request, public_id)
     now, place = timezone.now(), place_of(request)
     today = place.local_date(now)
-    summary = _summary(guest, programme_or_404(), request, now)
+    summary = member_summary_or_404(guest, programme_or_404(), request, now)
     visit = visit_of(guest, place, today)
     left = benefits_left(membership=summary.membership, benefits=summary.benefits, today=today, visit=visit)
     rows = [row for row in left if row.is_countable]
@@ -388,23 +368,27 @@ def adjust(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Correct points by hand, with a reason."""
     guest = guest_or_404(request, public_id)
     now, place = timezone.now(), place_of(request)
-    summary = _summary(guest, programme_or_404(), request, now)
+    summary = member_summary_or_404(guest, programme_or_404(), request, now)
     form = AdjustForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            result = adjust_points(
+            outcome = perform_or_request(
+                kind=MovementKind.ADJUST,
                 actor=staff_user(request),
                 now=now,
                 membership_id=summary.membership.pk,
-                points=data["points"],
+                payload=AdjustPoints(membership_id=summary.membership.pk, points=data["points"]),
                 reason=data["reason"],
                 place=place,
                 idempotency_key=str(form.key),
             )
-        except (LedgerError, RedemptionError) as error:
+        except (LedgerError, RedemptionError, ApprovalError) as error:
             form.add_error("points", str(error))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            result: PostingResult = outcome.result
             text = _("Points adjusted by %(points)s: %(reason)s") % {
                 "points": f"{result.points:+,}",
                 "reason": data["reason"],
@@ -445,7 +429,7 @@ def points_statement(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """A member's points, newest first, each with its sentence; prints on one page."""
     guest = guest_or_404(request, public_id)
     programme, now, place = programme_or_404(), timezone.now(), place_of(request)
-    summary = _summary(guest, programme, request, now)
+    summary = member_summary_or_404(guest, programme, request, now)
     before = request.GET.get("before", "")
     lines = statement(
         membership_id=summary.membership.pk,

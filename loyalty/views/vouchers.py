@@ -22,7 +22,7 @@ from hotels.services.audit import record_audit
 from hotels.templatetags.ui import money
 from hotels.views import staff_required
 from loyalty.forms import VoucherCancelForm, VoucherCodeForm, VoucherIssueForm, VoucherTransferForm, VoucherUseForm
-from loyalty.models import Membership, Voucher, VoucherEvent
+from loyalty.models import Membership, MovementKind, Voucher, VoucherEvent
 from loyalty.rules.explain import UNDONE_AT_DESK
 from loyalty.rules.vouchers import CodeError, Refusal, needs_spend
 from loyalty.selectors.card import desk_programme, programme_today
@@ -38,17 +38,18 @@ from loyalty.selectors.vouchers import (
     vouchers_of_member,
     worth_of,
 )
+from loyalty.services.approvals import ApprovalError, IssueVoucher, Requested, perform_or_request
 from loyalty.services.ledger import RequestKey
 from loyalty.services.vouchers import (
     UNDO_WITHIN,
     Redeemed,
     VoucherRefused,
     cancel_voucher,
-    issue_voucher,
     redeem_voucher,
     transfer_voucher,
     undo_redemption,
 )
+from loyalty.views.approvals import say_requested
 from members.models import Guest, Reservation
 from members.selectors.desk import current_visit
 from members.views.sheets import (
@@ -409,19 +410,24 @@ def issue(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            voucher = issue_voucher(
+            outcome = perform_or_request(
+                kind=MovementKind.ISSUE_VOUCHER,
                 actor=staff_user(request),
                 now=now,
-                type_id=data["type"].pk,
                 membership_id=membership.pk,
-                source=Voucher.Source(data["source"]),
+                payload=IssueVoucher(
+                    type_id=data["type"].pk, membership_id=membership.pk, source=Voucher.Source(data["source"]).value
+                ),
                 place=place_of(request),
                 reason=data["reason"],
-                request=RequestKey("desk-issue", str(form.key)),
+                idempotency_key=str(form.key),
             )
-        except VoucherRefused as refused:
+        except (VoucherRefused, ApprovalError) as refused:
             form.add_error("type", str(refused))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            voucher: Voucher = outcome.result
             return back_to_card(request, guest, _("%(voucher)s issued.") % {"voucher": voucher.type.local_name})
     chosen = form["type"].value()
     types = [

@@ -38,6 +38,10 @@ class GuestQuerySet(models.QuerySet["Guest"]):
             return self
         return self.filter(user=user)
 
+    def current(self) -> GuestQuerySet:
+        """Profiles that went into no other one."""
+        return self.filter(merged_into=None)
+
 
 class Guest(models.Model):
     """A person who stays, or might; a member is a guest with a `loyalty.Membership`."""
@@ -69,6 +73,17 @@ class Guest(models.Model):
     company = models.CharField(_("company"), max_length=120, blank=True)
     # The newest departure date of a stay; ranks search hits, so it stands in their indexes.
     last_stay_date = models.DateField(_("last stay"), null=True, blank=True, editable=False)
+    # The profile that this one went into; it keeps its row, so that the merge can be undone.
+    merged_into = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("merged into"),
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -83,6 +98,7 @@ class Guest(models.Model):
             ("reveal_pii", _("Can reveal masked personal data")),
             ("import_guests", _("Can import guests")),
             ("export_guests", _("Can export guests")),
+            ("merge_guests", _("Can merge guests")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -91,6 +107,9 @@ class Guest(models.Model):
                 violation_error_message=_("A guest needs a name."),
             ),
             models.CheckConstraint(condition=Q(gender__in=["", "female", "male"]), name="members_guest_gender_known"),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | ~Q(merged_into=F("pk")), name="members_guest_not_into_itself"
+            ),
         ]
         indexes = [
             # What each serves, and why the rank stands in it: `members.selectors.search`.
@@ -118,6 +137,9 @@ class Guest(models.Model):
                 F("id").desc(),
                 include=["name", "name_pinyin"],
                 name="members_guest_recent",
+            ),
+            models.Index(
+                fields=["merged_into"], condition=Q(merged_into__isnull=False), name="members_guest_merged_into"
             ),
         ]
 

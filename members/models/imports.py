@@ -25,6 +25,23 @@ class ImportBatchQuerySet(models.QuerySet["ImportBatch"]):
         return self.filter(property__in=Property.objects.visible_to(user))
 
 
+class ImportSource(models.Model):
+    """Where files come from, and what its columns were the last time, so that nobody matches them twice."""
+
+    name = models.CharField(_("name"), max_length=60, unique=True)
+    # Header without case, spaces and brackets → field of `members.rules.headers.FIELDS`; empty for a column left out.
+    columns = models.JSONField(_("columns"), default=dict)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("source of imports")
+        verbose_name_plural = _("sources of imports")
+        constraints = [models.CheckConstraint(condition=~Q(name=""), name="members_importsource_named")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ImportBatch(models.Model):
     """One uploaded file: checked first, then applied row by row in the background."""
 
@@ -43,6 +60,9 @@ class ImportBatch(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     property = models.ForeignKey(Property, models.PROTECT, related_name="import_batches", verbose_name=_("property"))
+    source = models.ForeignKey(
+        ImportSource, models.PROTECT, null=True, blank=True, related_name="batches", verbose_name=_("source")
+    )
     file_name = models.CharField(_("file"), max_length=200)
     file = models.FileField(_("file"), upload_to="imports/%Y/%m/", max_length=300)
     file_sha256 = models.CharField(max_length=64, editable=False)
@@ -73,6 +93,8 @@ class ImportBatch(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("undone by")
     )
     undone_at = models.DateTimeField(_("undone at"), null=True, blank=True)
+    # Since when somebody holds a running import; it goes on where it stood.
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     claimed_until = models.DateTimeField(null=True, editable=False)
 
     objects = ImportBatchQuerySet.as_manager()

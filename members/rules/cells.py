@@ -137,7 +137,9 @@ def read_row(
 
     def read(name: str, parse: Callable[[Cell], Any]) -> Any:
         position = columns.get(name)
-        cell = cells[position] if position is not None and position < len(cells) else ""
+        if position is None or position >= len(cells) or cells[position] == "":
+            return None
+        cell = cells[position]
         try:
             cell = _literal(cell)
             return parse(cell) if cell != "" else None
@@ -173,12 +175,14 @@ def _literal(cell: Cell) -> Cell:
     if not isinstance(cell, str):
         return cell
     text = cell.strip()
-    if quoted := _QUOTED_FORMULA.fullmatch(text):
+    if text[:1].isalnum() and text.isascii() and text.lower() not in _EMPTY:
+        return text
+    if text.startswith("=") and (quoted := _QUOTED_FORMULA.fullmatch(text)):
         text = quoted[1].strip()
     text = _NEUTRALIZED.sub("", text, count=1) if text.startswith("'") else text
     if text.lower() in _EMPTY:
         return ""
-    if text.upper() in _EXCEL_ERRORS:
+    if text.startswith("#") and text.upper() in _EXCEL_ERRORS:
         raise CellRefused(
             code="excel_error",
             message=_("The cell holds the spreadsheet's error %(text)s instead of a value."),
@@ -190,7 +194,10 @@ def _literal(cell: Cell) -> Cell:
 
 
 def _text(cell: Cell, limit: int) -> str:
-    text = " ".join("".join(c if c.isprintable() else " " for c in as_text(cell)).split())
+    text = as_text(cell)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    text = " ".join(text.split())
     if len(text) > limit:
         raise CellRefused(
             code="too_long",
@@ -222,7 +229,9 @@ def _word(cell: Cell) -> str:
 
 
 def _gender(cell: Cell) -> str:
-    gender = GENDERS.get(_word(cell))
+    gender = GENDERS.get(as_text(cell))
+    if gender is None:
+        gender = GENDERS.get(_word(cell))
     if gender is None:
         raise CellRefused(code="gender_unknown", message=_("Write male or female."))
     return gender
@@ -262,6 +271,7 @@ def _countries() -> dict[str, str]:
     return names
 
 
+@lru_cache(maxsize=1024)
 def _nationality(cell: Cell) -> str:
     text = clean_text(as_text(cell)).lower()
     names = _countries()
@@ -305,10 +315,8 @@ def _document_type(cell: Cell) -> str:
 
 def _document(cell: Cell, kind: str | None, *, is_workbook: bool) -> tuple[str, str]:
     text = as_text(cell)
-    digits = re.sub(r"\D", "", text)
-    is_number = not isinstance(cell, str)
-    if (is_number and len(digits) > EXCEL_DIGITS) or (
-        digits == text and len(text) == 18 and text.endswith("000") and not is_workbook  # noqa: PLR2004
+    if (not isinstance(cell, str) and sum(map(str.isdigit, text)) > EXCEL_DIGITS) or (
+        len(text) == 18 and text.endswith("000") and text.isdecimal() and not is_workbook  # noqa: PLR2004
     ):
         raise CellRefused(
             code="document_rounded",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
@@ -114,12 +114,18 @@ def recognize(header: str) -> str:
     return ALIASES.get(header_key(header), "")
 
 
-def guess_columns(headers: Sequence[str]) -> list[Column]:
-    """What each column holds; the first of several columns for one field gets it."""
+def guess_columns(headers: Sequence[str], *, remembered: Mapping[str, str] | None = None) -> list[Column]:
+    """What each column holds; the first of several columns for one field gets it.
+
+    Args:
+        headers: The header row.
+        remembered: `header_key` of a header → the field chosen for it before, empty for none; goes before any guess.
+    """
+    chosen = remembered or {}
     taken: set[str] = set()
     columns = []
     for index, header in enumerate(headers):
-        field = recognize(header)
+        field = chosen.get(header_key(header), recognize(header))
         if field in FIELDS and field not in taken:
             taken.add(field)
             columns.append(Column(index, header, field=field))

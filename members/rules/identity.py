@@ -11,6 +11,7 @@ import datetime as dt
 import re
 import unicodedata
 from collections.abc import Mapping
+from operator import mul
 from typing import TYPE_CHECKING
 
 import phonenumbers
@@ -35,6 +36,7 @@ ID_CARD_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 ID_CARD_CHECK_CHARACTERS = "10X98765432"
 ID_CARD_LENGTH = 18
 OLD_ID_CARD_LENGTH = 15
+CENTURIES = ("19", "20")
 
 EMAIL_MAX_LENGTH = 254
 NUMBER_MAX_LENGTH = 40
@@ -49,6 +51,19 @@ _EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]+@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\
 _SCIENTIFIC = re.compile(r"\d(?:\.\d+)?[eE]\+?\d+")
 _EXTENSION = re.compile(r"\s*(?:转|ext\.?|x|#)\s*\d{1,6}$", re.IGNORECASE)
 _TRAILING_ZERO = re.compile(r"(?<=\d)\.0+$")
+_ID_CARD_IN_FORM = re.compile(r"\d{17}[\dX]", re.ASCII)
+
+
+def _mobile_in_use() -> re.Pattern[str]:
+    """Mobile numbers of China's networks, as the parser's own tables have them."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region("CN")
+    mobile = metadata.mobile if metadata else None
+    # Without tables nothing fits, and every number goes to the parser.
+    return re.compile(rf"(?:\+86)?({mobile.national_number_pattern})" if mobile else r"(?!)", re.ASCII)
+
+
+# What fits is a valid number as it stands, so nothing has to clean or to parse it.
+_CN_MOBILE_IN_USE = _mobile_in_use()
 # Spreadsheets put an apostrophe before a number kept as text; the others come from copying web pages.
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202d\u2060\ufeff\u00ad"))
 
@@ -75,7 +90,10 @@ class IdentityError(ValueError):
 
 def clean_text(raw: str) -> str:
     """Half-width, without invisible characters and surrounding white space."""
-    return unicodedata.normalize("NFKC", str(raw)).translate(_INVISIBLE).strip().lstrip("'’").strip()
+    text = str(raw)
+    if text.isascii():
+        return text.strip().lstrip("'").strip()
+    return unicodedata.normalize("NFKC", text).translate(_INVISIBLE).strip().lstrip("'’").strip()
 
 
 def normalize_phone(raw: str, region: str = "CN") -> str:
@@ -90,6 +108,8 @@ def normalize_phone(raw: str, region: str = "CN") -> str:
         IdentityError: `phone_rounded` (a spreadsheet lost digits), `phone_length`, `phone_invalid`,
             `phone_placeholder`.
     """
+    if region == "CN" and (plain := _CN_MOBILE_IN_USE.fullmatch(raw)) and len(set(plain[1][-8:])) > 1:
+        return f"+86{plain[1]}"
     text = _EXTENSION.sub("", _TRAILING_ZERO.sub("", clean_text(raw)))
     if _SCIENTIFIC.fullmatch(text):
         raise IdentityError(
@@ -154,8 +174,10 @@ def normalize_document(document_type: str, raw: str) -> str:
 
     Raises:
         IdentityError: `document_type_unknown`, `document_rounded`, `document_invalid`, `id_card_length`,
-            `id_card_birthday`, `id_card_checksum`.
+            `id_card_truncated`, `id_card_birthday`, `id_card_checksum`.
     """
+    if document_type == ID_CARD and _ID_CARD_IN_FORM.fullmatch(raw):
+        return _normalize_id_card(raw)
     if document_type not in DOCUMENT_TYPES:
         raise IdentityError(code="document_type_unknown", message=_("This kind of document is not known."))
     text = re.sub(r"[\s\-–—·._/()]", "", _TRAILING_ZERO.sub("", clean_text(raw))).upper()
@@ -172,6 +194,13 @@ def normalize_document(document_type: str, raw: str) -> str:
 
 def _normalize_id_card(text: str) -> str:
     if re.fullmatch(r"\d{15}", text):
+        if text[6:8] in CENTURIES:
+            # Where an old number has the year of birth, a new one without its end has the century. Who was born in
+            # 1919 or 1920 has no old card any more, so nothing is lost by not guessing.
+            raise IdentityError(
+                code="id_card_truncated",
+                message=_("The last three characters of this ID card number are missing. Type the whole number."),
+            )
         # GB 11643-1989 numbers wrote the year with two digits and had no check character.
         seventeen = text[:6] + "19" + text[6:]
         text = seventeen + id_card_check_character(seventeen)
@@ -227,7 +256,7 @@ def normalize_external_id(raw: str) -> str:
 
 def id_card_check_character(seventeen_digits: str) -> str:
     """The 18th character by GB 11643-1999 (ISO 7064:1983, MOD 11-2)."""
-    total = sum(int(digit) * weight for digit, weight in zip(seventeen_digits, ID_CARD_WEIGHTS, strict=True))
+    total = sum(map(mul, map(int, seventeen_digits), ID_CARD_WEIGHTS))
     return ID_CARD_CHECK_CHARACTERS[total % 11]
 
 

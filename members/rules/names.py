@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from pypinyin import Style, lazy_pinyin
+from pypinyin.constants import PHRASES_DICT
 
 # Characters read otherwise as a surname than in common words (现代汉语词典, 姓氏异读字).
 SURNAME_READINGS = {
@@ -30,6 +32,9 @@ _DOTS = re.compile(r"\s*[\u2022\u2027\u30fb\uff65\u2219\u22c5\u0387\u25cf\uff0e\
 _HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _PIECE = re.compile(rf"[{_HAN}]+|[^\W\d_{_HAN}]+(?:['’][^\W\d_{_HAN}]+)*|\d+")
 _HAN_RUN = re.compile(rf"[{_HAN}]+")
+# A name that is stored as it stands: common Chinese characters, or Latin words one space apart.
+_STORED_AS_IT_IS = re.compile(r"[\u4e00-\u9fa5]+|[A-Za-z]+(?: [A-Za-z]+)*")
+_NAME_CHARACTERS = 4
 _BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])\s+(?=[{_HAN}])")
 
 
@@ -38,6 +43,8 @@ def clean_name(raw: str) -> str:
 
     `张 三` is `张三`, `阿依古丽•买买提` is `阿依古丽·买买提`; the case of Latin names is kept.
     """
+    if _STORED_AS_IT_IS.fullmatch(raw):
+        return raw
     text = unicodedata.normalize("NFKC", _DOTS.sub(MIDDLE_DOT, str(raw)))
     text = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
     return _BETWEEN_HAN.sub("", " ".join(_DOTS.sub(MIDDLE_DOT, text).split())).strip(MIDDLE_DOT + " ")
@@ -73,6 +80,20 @@ def _read_han(run: str, *, is_start: bool) -> list[str]:
 
 
 def _read(run: str) -> list[str]:
+    if len(run) <= _NAME_CHARACTERS and not any(
+        run[start:end] in PHRASES_DICT for start in range(len(run) - 1) for end in range(start + 2, len(run) + 1)
+    ):
+        # No word of the dictionary in it, so each character is read by itself.
+        return [syllable for character in run for syllable in _read_character(character)]
+    return _read_words(run)
+
+
+@lru_cache(maxsize=32_768)
+def _read_character(character: str) -> list[str]:
+    return _read_words(character)
+
+
+def _read_words(run: str) -> list[str]:
     return [latin_key(s) for s in lazy_pinyin(run, style=Style.NORMAL, errors="ignore", v_to_u=False)] if run else []
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Cell = str | int | float | bool
 
 MAX_COLUMNS = 200
-MAX_ROWS = 100_000
+MAX_ROWS = 2_000_000
 MAX_CELL_CHARACTERS = 32_767
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 # Cells of the rectangle that a workbook spans, empty ones included: a reader makes room for all of them.
@@ -279,10 +279,9 @@ def _read_workbook(file: IO[bytes]) -> Iterator[list[Cell]]:
             sheet = workbook.get_sheet_by_name(name)
             if sheet.start is None:
                 continue
-            top, left = sheet.start
-            yield from ([] for _row in range(top))
-            margin: list[Cell] = [""] * left
-            for row in sheet.to_python(skip_empty_area=True):
+            margin: list[Cell] = [""] * sheet.start[1]
+            # Row by row: the whole sheet as Python's own objects would need many times its size.
+            for row in sheet.iter_rows():
                 yield margin + [_plain(value) for value in row]
             return
     except python_calamine.PasswordError as error:

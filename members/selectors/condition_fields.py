@@ -242,7 +242,7 @@ def revenue_fields(target: str) -> list[Field]:
 
 def register() -> None:
     """Tell the conditions what may be asked of guests and stays."""
-    register_target(Target("guest", _("guest"), Guest.objects.all))
+    register_target(Target("guest", _("guest"), Guest.objects.current))
     register_target(Target("stay", _("stay"), Stay.objects.all, {"guest": "guest__"}))
     register_fields(*_stay_fields(), *_guest_fields())
     register_field_source(revenue_fields)

@@ -60,7 +60,12 @@ def progress_of(batch: ImportBatch, now: dt.datetime) -> Progress:
         round(elapsed * (batch.row_count - batch.done_count) / batch.done_count) if batch.done_count else None
     )
     waiting_since = batch.claimed_until - LEASE if batch.claimed_until else batch.started_at
-    is_stuck = batch.status in RUNNING_STATUSES and waiting_since is not None and now - waiting_since > WORKER_PATIENCE
+    is_stuck = (
+        batch.status in RUNNING_STATUSES
+        and batch.paused_at is None
+        and waiting_since is not None
+        and now - waiting_since > WORKER_PATIENCE
+    )
     return Progress(min(percent, 100), seconds_left, is_stuck)
 
 

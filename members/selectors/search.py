@@ -357,7 +357,7 @@ ranked AS MATERIALIZED (
     SELECT guest.id, guest.public_id, guest.name, guest.gender, guest.birthday, guest.last_stay_date,
            candidate.is_exact, candidate.matched, coalesce(here.standing, 2) AS standing
     FROM unnest(%s::bigint[], %s::boolean[], %s::text[]) AS candidate (id, is_exact, matched)
-    JOIN members_guest AS guest ON guest.id = candidate.id
+    JOIN members_guest AS guest ON guest.id = candidate.id AND guest.merged_into_id IS NULL
     LEFT JOIN (SELECT guest_id, min(standing) AS standing FROM present GROUP BY guest_id) AS here
         ON here.guest_id = candidate.id
     ORDER BY is_exact DESC, standing, last_stay_date DESC NULLS LAST, id DESC

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import os
 from functools import lru_cache
 
@@ -24,6 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 NONCE_BYTES = 12
 KEY_BYTES = 32
 INDEX_BYTES = 16
+HMAC_BLOCK_BYTES = 64
 # Domain of the index over the last four characters of a phone or a document number.
 LAST4 = "last4"
 
@@ -75,13 +75,21 @@ def blind_index(kind: str, text: str) -> bytes:
     Returns:
         16 bytes.
     """
-    message = kind.encode() + b"\x00" + text.encode()
-    return hmac.digest(_index_key(settings.GUIKE_PII_INDEX_KEY), message, hashlib.sha256)[:INDEX_BYTES]
+    inner, outer = (state.copy() for state in _index_states(settings.GUIKE_PII_INDEX_KEY))
+    inner.update(kind.encode() + b"\x00" + text.encode())
+    outer.update(inner.digest())
+    return outer.digest()[:INDEX_BYTES]
 
 
 def last4_index(kind: str, text: str) -> bytes:
     """Keyed index of the last four characters of a normal form."""
-    return blind_index(f"{kind}/{LAST4}", text[-4:])
+    return _last4_index(settings.GUIKE_PII_INDEX_KEY, f"{kind}/{LAST4}", text[-4:])
+
+
+@lru_cache(maxsize=32_768)
+def _last4_index(_key: str, domain: str, tail: str) -> bytes:
+    # There are few of them, so most are worked out once.
+    return blind_index(domain, tail)
 
 
 @lru_cache(maxsize=8)
@@ -108,8 +116,10 @@ def _decrypting_keys(keys: tuple[str, ...]) -> dict[bytes, AESGCM]:
 
 
 @lru_cache(maxsize=8)
-def _index_key(encoded: str) -> bytes:
-    return _key(encoded, "GUIKE_PII_INDEX_KEY")
+def _index_states(encoded: str) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """HMAC's two hashes with the key already in them: a copy of them costs half of a whole HMAC (RFC 2104)."""
+    key = _key(encoded, "GUIKE_PII_INDEX_KEY").ljust(HMAC_BLOCK_BYTES, b"\x00")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
 
 
 def _key(encoded: str, setting: str) -> bytes:

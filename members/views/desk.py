@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,6 +30,7 @@ from members.selectors.desk import (
 from members.selectors.panels import GuestAction, guest_marks, panels_of
 from members.selectors.search import search_guests
 from members.services.guests import RevealLimitReached, reveal_identity
+from members.services.merges import survivor_of
 from members.views.sheets import DIALOG_ID, GUEST_ID, guest_or_404, place_of, staff_user
 
 TEMPLATE = "members/desk.html"
@@ -159,6 +160,8 @@ def guest_card(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One guest's card: alone for htmx, on the desk otherwise."""
     place = place_of(request)
     guest = guest_or_404(request, public_id)
+    if guest.merged_into_id is not None:
+        return redirect("members:guest", survivor_of(guest).public_id)
     now = timezone.now()
     if request.headers.get("HX-Target") in {GUEST_ID, DIALOG_ID}:
         if not _shows_desk(request):

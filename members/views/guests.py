@@ -44,7 +44,7 @@ def guests(request: HttpRequest) -> HttpResponse:
     """All guests of the group, newest first, page by page from the last one seen."""
     form = GuestFilterForm(request.GET or None)
     before = request.GET.get("before", "")
-    rows = _filtered(Guest.objects.visible_to(staff_user(request)), form)
+    rows = _filtered(Guest.objects.visible_to(staff_user(request)).current(), form)
     if before.isdecimal():
         rows = rows.filter(Q(pk__lt=int(before[:18])))
     phone = GuestIdentity.objects.filter(guest=OuterRef("pk"), kind=GuestIdentity.Kind.PHONE, is_primary=True).values(

@@ -28,7 +28,7 @@ from hotels.services.audit import record_audit
 from hotels.views import staff_required
 from members import tasks
 from members.forms import DeskForm
-from members.models import ImportBatch
+from members.models import ImportBatch, ImportSource
 from members.rules.headers import FIELDS, NOT_IMPORTED, recognize
 from members.rules.sheets import MAX_ROWS, SheetError, column_letters
 from members.selectors.imports import kept_rows, progress_of, sample_rows, undo_deadline, wrong_rows, wrong_rows_table
@@ -41,7 +41,9 @@ from members.services.imports import (
     cancel_import,
     check_undo,
     choose_columns,
+    pause_import,
     preview_undo,
+    resume_import,
     run_import,
     start_import,
     undo_import,
@@ -137,7 +139,14 @@ def _upload(request: HttpRequest) -> HttpResponse:
     if file is None or file.file is None:
         return _upload_page(request, _("Choose a file."), status=422)
     try:
-        batch = start_import(actor=user, now=timezone.now(), place=place, file_name=file.name or "?", file=file.file)
+        batch = start_import(
+            actor=user,
+            now=timezone.now(),
+            place=place,
+            file_name=file.name or "?",
+            file=file.file,
+            source=request.POST.get("source", ""),
+        )
     except SheetError as error:
         return _upload_page(request, error.message, status=422)
     return redirect("members:import_detail", batch.public_id)
@@ -156,6 +165,7 @@ def _upload_page(request: HttpRequest, problem: str = "", *, status: int = 200) 
             "chosen": chosen or (here.code if here else ""),
             "limit_mb": settings.GUIKE_IMPORT_MAX_BYTES // 1024**2,
             "limit_rows": MAX_ROWS,
+            "sources": ImportSource.objects.order_by("-updated_at").values_list("name", flat=True)[:50],
             "step": 1,
         },
         status=status,
@@ -282,6 +292,32 @@ def import_cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return redirect("members:import_detail", batch.public_id)
 
 
+@require_POST
+@staff_required(PERMISSION)
+def import_pause(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Hold a running import."""
+    batch = _batch_or_404(request, public_id)
+    try:
+        pause_import(actor=staff_user(request), now=timezone.now(), batch_id=batch.pk)
+    except ImportRefused as error:
+        messages.error(request, error.message)
+    return redirect("members:import_detail", batch.public_id)
+
+
+@require_POST
+@staff_required(PERMISSION)
+def import_resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Let a paused import go on."""
+    batch = _batch_or_404(request, public_id)
+    try:
+        resume_import(actor=staff_user(request), now=timezone.now(), batch_id=batch.pk)
+    except ImportRefused as error:
+        messages.error(request, error.message)
+    else:
+        _run(batch)
+    return redirect("members:import_detail", batch.public_id)
+
+
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_required(PERMISSION)
@@ -370,6 +406,8 @@ urlpatterns = [
     path("imports/<uuid:public_id>/columns/", import_columns, name="import_columns"),
     path("imports/<uuid:public_id>/apply/", import_apply, name="import_apply"),
     path("imports/<uuid:public_id>/cancel/", import_cancel, name="import_cancel"),
+    path("imports/<uuid:public_id>/pause/", import_pause, name="import_pause"),
+    path("imports/<uuid:public_id>/resume/", import_resume, name="import_resume"),
     path("imports/<uuid:public_id>/undo/", import_undo, name="import_undo"),
     path("imports/<uuid:public_id>/progress/", import_progress, name="import_progress"),
     path("imports/<uuid:public_id>/errors.csv", import_errors, {"suffix": "csv"}, name="import_errors_csv"),

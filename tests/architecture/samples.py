@@ -12,15 +12,23 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from knox.models import AuthToken
 
 from campaigns.models import Campaign
-from feedback.services import open_ticket
+from feedback.models import Attachment, BusinessCalendar, Macro, RoutingRule, SLAPolicy
+from feedback.services import open_ticket, recover_service
 from hotels.models import ExchangeRate, Role
 from loyalty.models import (
+    ApprovalLimit,
+    ApprovalRequest,
+    ExchangeRatio,
     ExpiryNotice,
     JobError,
     JobRun,
+    MovementRecord,
     ReferralPolicy,
     RuleUse,
+    SettlementRate,
+    SettlementRun,
     SharePolicy,
+    StoredValuePolicy,
     TierBenefit,
     TierChallenge,
     TierChange,
@@ -28,9 +36,11 @@ from loyalty.models import (
     TierReview,
     TierReviewRow,
     TierWarning,
+    VelocityRule,
     VoucherBatch,
     VoucherBlackout,
 )
+from loyalty.services.approvals import AdjustPoints, perform_or_request
 from loyalty.services.backtests import request_back_test
 from loyalty.services.entitlements import use_entitlement
 from loyalty.services.ledger import RequestKey, adjust_points, place_hold
@@ -41,8 +51,19 @@ from loyalty.services.rules import create_draft, save_rule
 from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
 from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
-from members.models import Consent, ImportBatch, Reservation, RevenueCategory, Tag
+from loyalty.services.wallet import top_up
+from members.models import (
+    Consent,
+    ImportBatch,
+    ImportSource,
+    LinkageRun,
+    MergeCandidate,
+    Reservation,
+    RevenueCategory,
+    Tag,
+)
 from members.services.guests import create_guest
+from members.services.merges import mark_two_people, merge_guests
 from members.services.preferences import add_preference, add_tag
 from members.services.stays import FolioLineInput, post_stay
 from tests.factories import (
@@ -57,6 +78,7 @@ from tests.factories import (
     make_property,
     make_reward,
     make_room_type,
+    make_shift,
     make_staff,
     make_voucher_type,
 )
@@ -117,6 +139,18 @@ def make_member(samples: SimpleNamespace):
         membership_id=membership.pk,
         property_id=place.pk,
     )
+    clerk = make_staff(Role.RECEPTIONIST, place=place)
+    for points in (500, 50):
+        perform_or_request(
+            kind="adjust",
+            actor=clerk,
+            now=NOW,
+            payload=AdjustPoints(membership_id=membership.pk, points=points),
+            membership_id=membership.pk,
+            place=place,
+            reason="致歉",
+            idempotency_key=f"sample-{number}-{points}",
+        )
     TierChange.objects.create(membership=membership, to_tier=membership.tier, effective_date=NOW.date(), decided_at=NOW)
     later = NOW + dt.timedelta(minutes=number)
     friend = enrol_member(
@@ -183,6 +217,10 @@ def make_member(samples: SimpleNamespace):
     ticket = open_ticket(
         actor=actor, now=NOW, guest_id=guest.pk, place=place, category="noise", severity="high", subject="空调噪音"
     )
+    recovery = recover_service(actor=actor, now=NOW, ticket_id=ticket.pk, kind="call", text="致电")
+    attachment = Attachment.objects.create(
+        ticket=ticket, name="a.png", content_type="image/png", size_bytes=8, added_at=NOW, file=""
+    )
     issue = {
         "actor": actor,
         "now": NOW,
@@ -199,18 +237,40 @@ def make_member(samples: SimpleNamespace):
         request=RequestKey("samples", f"{number}"),
         membership_id=membership.pk,
     )
+    stored = top_up(
+        **facts,
+        amount=100_000,
+        currency="CNY",
+        method="cash",
+        place=place,
+        idempotency_key=f"sample-{number}",
+    )
     return SimpleNamespace(
         guest=guest,
         membership=membership,
+        stored=stored,
         stay=stay,
         redemption=redemption,
         referral=referral,
         share=share,
         ticket=ticket,
+        recovery=recovery,
+        attachment=attachment,
         use=use,
         voucher=voucher,
         voucher_use=voucher_use,
     )
+
+
+def make_pairs(samples: SimpleNamespace) -> None:
+    """A pair to be decided, two people, and a merge."""
+    first, second, third, gone = (make_guest(f"陈{next(_number)}") for _each in range(4))
+    samples.pair = MergeCandidate.objects.create(
+        first=first, second=second, weight=3, evidence=["name_same"], found_at=NOW
+    )
+    mark_two_people(actor=samples.manager, now=NOW, guest_ids=(first.pk, third.pk))
+    samples.merge = merge_guests(actor=samples.manager, now=NOW, survivor_id=third.pk, merged_id=gone.pk)
+    LinkageRun.objects.create(state="done", requested_at=NOW)
 
 
 def make_row_of_everything(samples: SimpleNamespace) -> None:
@@ -225,11 +285,19 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     user = make_staff(Role.RECEPTIONIST, place=samples.place)
     Tag.objects.create(code=f"tag-{number}", name="标签", name_en="Tag")
     make_member(samples)
+    ImportSource.objects.create(name=f"PMS {number}")
+    make_pairs(samples)
     ImportBatch.objects.create(property=samples.place, file_name=f"guests-{number}.csv", file=f"imports/{number}.csv")
     make_reward(samples.programme)
+    ExchangeRatio.objects.create(
+        programme=samples.programme,
+        effective_from=dt.date(2020, 1, 1) + dt.timedelta(number),
+        points_per_unit=10,
+    )
     day = dt.date(2019, 1, 1) + dt.timedelta(number)
     ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
     SharePolicy.objects.create(programme=samples.programme, effective_from=day)
+    StoredValuePolicy.objects.create(programme=samples.programme, effective_from=day)
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
     voucher_type = make_voucher_type(samples.programme)
     VoucherBlackout.objects.create(type=voucher_type, first_date=NOW.date(), last_date=NOW.date())
@@ -240,6 +308,22 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     Campaign.objects.create(
         name="周末续住", name_en="Stay on", offer="第二晚半价", starts_on=NOW.date(), ends_on=NOW.date()
     )
+    ApprovalLimit.objects.create(
+        programme=samples.programme,
+        kind="grant_tier",
+        role="group_manager",
+        unit="times",
+        approver_role="group_manager",
+        effective_from=day,
+    )
+    VelocityRule.objects.create(programme=samples.programme, check_code="near_limit", count=9, effective_from=day)
+    calendar = BusinessCalendar.objects.create(code=f"CAL{number}", name="办公时间")
+    SLAPolicy.objects.create(
+        name="约定", property=place, calendar=calendar, resolution_minutes=60, effective_from=dt.date(2020, 1, 1)
+    )
+    RoutingRule.objects.create(name="规则", property=place, department_code="FO")
+    Macro.objects.create(name="致歉", text="非常抱歉。")
+    make_shift(user, samples.department, start=NOW + dt.timedelta(days=number))
     run = JobRun.objects.create(
         job=JobRun.Job.EXPIRE_POINTS,
         programme=samples.programme,
@@ -253,6 +337,16 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     save_rule(actor=None, now=NOW, rule=base_rule(code=f"rule-{number}", rule_set=draft))
     request_back_test(actor=samples.manager, now=NOW, rule_set_id=draft.pk)
     RuleUse.objects.create(programme=samples.programme, rule_code=f"rule-{number}", scope="points", used=1, cap=2)
+    SettlementRate.objects.create(programme=samples.programme, effective_from=day)
+    SettlementRun.objects.create(
+        programme=samples.programme,
+        start_date=day,
+        end_date=day + dt.timedelta(days=1),
+        currency="CNY",
+        created_at=NOW,
+        closed_at=NOW,
+        closed_by=samples.manager,
+    )
     AuthToken.objects.create(user=user)
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     schedule = IntervalSchedule.objects.create(every=1000 + number, period="minutes")
@@ -279,8 +373,26 @@ def make_samples() -> SimpleNamespace:
     )
     ReferralPolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     SharePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
+    ApprovalLimit.objects.create(
+        programme=programme,
+        kind="adjust",
+        role="receptionist",
+        per_movement=100,
+        approver_role="property_manager",
+        effective_from=dt.date(2018, 1, 1),
+    )
+    VelocityRule.objects.create(
+        programme=programme,
+        check_code="same_pair",
+        kind="adjust",
+        outcome="flag",
+        effective_from=dt.date(2018, 1, 1),
+    )
+    StoredValuePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     make_row_of_everything(samples)
     samples.member = make_member(samples)
+    samples.approval = ApprovalRequest.objects.order_by("pk").last()
+    samples.marked = MovementRecord.objects.order_by("pk").last()
     samples.voucher_batch = VoucherBatch.objects.order_by("pk").last()
     samples.batch = ImportBatch.objects.order_by("pk").last()
     return samples

@@ -63,6 +63,13 @@ HISTORY = [
     "loyalty_tierchange",
     "loyalty_qualificationentry",
     "loyalty_voucherevent",
+    "loyalty_redemptionevent",
+    "loyalty_settlementitem",
+    "loyalty_settlementline",
+    "loyalty_settlementrate",
+    "loyalty_settlementrun",
+    "loyalty_approvalrequest",
+    "loyalty_movementrecord",
 ]
 
 

@@ -49,7 +49,9 @@ def test_one_closing_sent_ten_times_at_once_closes_once_and_refuses_none(agent, 
     key = uuid.uuid4()
 
     def close(_index):
-        return tickets.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key).status
+        return tickets.close_ticket(
+            root_cause="staff", actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key
+        ).status
 
     assert at_once(10, close) == [Ticket.Status.CLOSED] * 10
     assert TicketEvent.objects.filter(kind="closed").count() == 1

@@ -85,7 +85,7 @@ def test_closing_and_reopening_leave_events_and_a_new_clock(place):
     user, ticket = make_staff(place=place), log(place)
     later = NOW + dt.timedelta(days=1)
 
-    services.close_ticket(actor=user, now=NOW, ticket_id=ticket.pk, resolution="换房")
+    services.close_ticket(root_cause="staff", actor=user, now=NOW, ticket_id=ticket.pk, resolution="换房")
     reopened = services.reopen_ticket(actor=user, now=later, ticket_id=ticket.pk)
 
     assert (reopened.status, reopened.closed_at) == (Ticket.Status.OPEN, None)
@@ -103,7 +103,7 @@ def test_a_closed_ticket_is_not_closed_again(place):
     services.withdraw_ticket(actor=None, now=NOW, ticket_id=ticket.pk)
 
     with pytest.raises(services.TicketIsClosed):
-        services.close_ticket(actor=None, now=NOW, ticket_id=ticket.pk)
+        services.close_ticket(root_cause="staff", actor=None, now=NOW, ticket_id=ticket.pk)
 
 
 def test_an_open_ticket_is_not_reopened(place):
@@ -179,7 +179,7 @@ def test_only_who_logged_it_withdraws_it(client, agent, place):
 
 def test_a_ticket_is_closed_and_reopened_on_its_page(client, agent, place):
     ticket = log(place, agent)
-    data = {"request_key": str(uuid.uuid4()), "resolution": "换房并致歉"}
+    data = {"request_key": str(uuid.uuid4()), "root_cause": "staff", "resolution": "换房并致歉"}
 
     client.post(reverse("feedback:close", args=[ticket.public_id]), data)
     ticket.refresh_from_db()
@@ -195,7 +195,8 @@ def test_closing_asks_what_was_done(client, agent, place):
     ticket = log(place, agent)
 
     response = client.post(
-        reverse("feedback:close", args=[ticket.public_id]), {"request_key": str(uuid.uuid4()), "resolution": ""}
+        reverse("feedback:close", args=[ticket.public_id]),
+        {"request_key": str(uuid.uuid4()), "root_cause": "staff", "resolution": ""},
     )
 
     assert response.status_code == 422
@@ -206,7 +207,8 @@ def test_a_reader_may_not_change_a_ticket(client, place):
     ticket = log(place)
 
     client.post(
-        reverse("feedback:close", args=[ticket.public_id]), {"request_key": str(uuid.uuid4()), "resolution": "x"}
+        reverse("feedback:close", args=[ticket.public_id]),
+        {"request_key": str(uuid.uuid4()), "root_cause": "staff", "resolution": "x"},
     )
 
     ticket.refresh_from_db()
@@ -227,7 +229,7 @@ def test_the_list_is_filtered_and_sorted_by_urgency(client, agent, place, show, 
     now = timezone.now()
     log(place, subject="B", now=now, severity="low")
     log(place, agent, subject="A", now=now - dt.timedelta(hours=3))
-    services.close_ticket(actor=agent, now=now, ticket_id=log(place, subject="C").pk)
+    services.close_ticket(root_cause="staff", actor=agent, now=now, ticket_id=log(place, subject="C").pk)
 
     html = client.get(f"/tickets/?show={show}").content.decode()
 
@@ -307,7 +309,7 @@ def test_a_note_under_a_used_key_with_other_words_is_refused_and_kept_in_the_for
 
 def test_closing_twice_by_one_form_is_one_closing_without_a_complaint(client, agent, place):
     ticket = log(place, agent)
-    data = {"request_key": str(uuid.uuid4()), "resolution": "换房"}
+    data = {"request_key": str(uuid.uuid4()), "root_cause": "staff", "resolution": "换房"}
 
     told = pressed_twice(client, reverse("feedback:close", args=[ticket.public_id]), data)
 
@@ -317,7 +319,7 @@ def test_closing_twice_by_one_form_is_one_closing_without_a_complaint(client, ag
 
 def test_reopening_twice_by_one_form_is_one_reopening_without_a_complaint(client, agent, place):
     ticket = log(place, agent)
-    services.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk)
+    services.close_ticket(root_cause="staff", actor=agent, now=NOW, ticket_id=ticket.pk)
     data = {"request_key": str(uuid.uuid4())}
 
     told = pressed_twice(client, reverse("feedback:reopen", args=[ticket.public_id]), data)
@@ -328,10 +330,10 @@ def test_reopening_twice_by_one_form_is_one_reopening_without_a_complaint(client
 
 def test_a_late_repeat_of_a_closing_does_not_close_what_was_reopened(client, agent, place):
     ticket, key = log(place, agent), uuid.uuid4()
-    services.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key)
+    services.close_ticket(root_cause="staff", actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key)
     services.reopen_ticket(actor=agent, now=NOW, ticket_id=ticket.pk)
 
-    services.close_ticket(actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key)
+    services.close_ticket(root_cause="staff", actor=agent, now=NOW, ticket_id=ticket.pk, resolution="换房", key=key)
 
     ticket.refresh_from_db()
     assert ticket.status == Ticket.Status.OPEN

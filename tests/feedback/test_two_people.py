@@ -51,7 +51,7 @@ def opened_form(client, ticket, **data):
     """The close form as it stands on the page the user has open."""
     html = client.get(url("ticket", ticket)).content.decode()
     seen = re.search(r'name="seen" value="(\d+)"', html).group(1)
-    return {"request_key": str(uuid.uuid4()), "seen": seen, "resolution": "道歉", **data}
+    return {"request_key": str(uuid.uuid4()), "seen": seen, "root_cause": "staff", "resolution": "道歉", **data}
 
 
 # What happened meanwhile
@@ -60,7 +60,7 @@ def opened_form(client, ticket, **data):
 def test_closing_what_a_colleague_closed_shows_both_who_and_when(client, zhao, lin, ticket):
     data = opened_form(client, ticket)
     with time_machine.travel(dt.datetime(2026, 6, 15, 2, 32, tzinfo=dt.UTC), tick=False):
-        services.close_ticket(actor=lin, now=timezone.now(), ticket_id=ticket.pk, resolution="换房")
+        services.close_ticket(root_cause="staff", actor=lin, now=timezone.now(), ticket_id=ticket.pk, resolution="换房")
 
         answer = client.post(url("close", ticket), data)
 

@@ -32,7 +32,7 @@ def test_every_step_of_a_ticket_leaves_an_entry(client, place):
 
     for step, data in [
         ("note", {"text": "工程部已到场"}),
-        ("close", {"resolution": "更换风机"}),
+        ("close", {"root_cause": "equipment", "resolution": "更换风机"}),
         ("reopen", {"reason": "再次投诉"}),
         ("withdraw", {}),
     ]:

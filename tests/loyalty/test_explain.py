@@ -103,6 +103,12 @@ CASES = [
         "在云栖西湖酒店以 2,000 分兑换下午茶。",
     ),
     (
+        {"kind": "redeem", "reward": TEA, "property": HOTEL, "quantity": 2, "cash": "360.00", "currency": "CNY"},
+        {"points": -4000},
+        "Afternoon tea × 2 at Yunqi West Lake for 4,000 points and CNY 360.00.",
+        "在云栖西湖酒店以 4,000 分加 ¥360.00 兑换下午茶 × 2。",
+    ),
+    (
         {"kind": "refund", "reward": TEA, "property": HOTEL, "canceled": True, "spent": 2000, "reason": "停业"},
         {"points": 2000},
         "Afternoon tea was canceled (停业): 2,000 points are back where they came from.",

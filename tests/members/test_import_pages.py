@@ -314,6 +314,32 @@ def test_an_import_can_be_stopped(desk, monkeypatch):
     assert batch.status == "canceled"
 
 
+def test_an_import_can_be_paused_and_goes_on_from_the_page(desk, monkeypatch):
+    batch = running(desk, monkeypatch)
+    services.run_import(batch_id=batch.pk, now=timezone.now())
+    desk.post(at("import_apply", batch))
+
+    desk.post(at("import_pause", batch))
+    page = desk.get(at("import_detail", batch)).content.decode()
+    assert "Paused" in page
+    assert at("import_resume", batch) in page
+    assert "load delay:1s" not in page
+    assert not services.run_import(batch_id=batch.pk, now=timezone.now())
+
+    desk.post(at("import_resume", batch))
+    assert at("import_pause", batch) in desk.get(at("import_detail", batch)).content.decode()
+    assert services.run_import(batch_id=batch.pk, now=timezone.now())
+    assert Guest.objects.count() == 2
+
+
+def test_the_name_of_the_source_is_offered_the_next_time(desk):
+    data = {"property": "SHA", "source": "OPERA", "file": SimpleUploadedFile("a.csv", sheet(*GOOD))}
+    desk.post(reverse("members:import_upload"), data)
+
+    assert ImportBatch.objects.get().source.name == "OPERA"
+    assert '<option value="OPERA">' in desk.get(reverse("members:import_upload")).content.decode()
+
+
 def test_nothing_new_leaves_nothing_to_press(desk):
     first = checked(desk, *GOOD)
     desk.post(at("import_apply", first))

@@ -273,11 +273,11 @@ def test_a_stopped_import_is_undone_as_far_as_it_came(place, monkeypatch):
     approve_import(actor=None, now=NOW, batch_id=batch.pk)
     plain, calls = runs._Run._apply_rows, []
 
-    def stopped_after_two(run, rows):
+    def stopped_after_two(run, *given):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        plain(run, rows)
+        plain(run, *given)
 
     monkeypatch.setattr(runs._Run, "_apply_rows", stopped_after_two)
     with pytest.raises(KeyboardInterrupt):

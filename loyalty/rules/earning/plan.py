@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import lcm
 
 from loyalty.rules.earning.award import Bill, _Part, _Reckoning
-from loyalty.rules.earning.folio import ZERO, Charge
+from loyalty.rules.earning.folio import Charge
 from loyalty.rules.earning.terms import AMOUNT, BEST_OF, FIXED, MULTIPLIER, NIGHTS, RATE, RuleTerms
 
 CENTS = 100

@@ -18,7 +18,7 @@ from loyalty.services.jobs.contract import (
     register_job,
     registered_jobs,
 )
-from loyalty.services.jobs.holds import time_out_holds
+from loyalty.services.jobs.holds import TimeOutHolds, time_out_holds
 from loyalty.services.jobs.notices import NotifyExpiry, record_notice_given
 from loyalty.services.jobs.posting import ExpirePoints, ReleasePoints, expire_lapsed_points, release_due_points
 from loyalty.services.jobs.runs import (
@@ -35,7 +35,9 @@ from loyalty.services.jobs.runs import (
     start_scheduled_runs,
     waiting_runs,
 )
+from loyalty.services.jobs.settlement import Settle
 from loyalty.services.jobs.tiers import ReviewTiers
+from loyalty.services.jobs.vouchers import ExpireVouchers
 from loyalty.services.jobs.working import JobReport, run_job, work_run
 
 register_job(ReleasePoints())
@@ -43,6 +45,9 @@ register_job(ExpirePoints())
 register_job(NotifyExpiry())
 register_job(GrantBirthdays())
 register_job(ReviewTiers())
+register_job(ExpireVouchers())
+register_job(TimeOutHolds())
+register_job(Settle())
 
 __all__ = [
     "BATCH_SIZE",
@@ -50,6 +55,7 @@ __all__ = [
     "BatchReport",
     "DueSet",
     "ExpirePoints",
+    "ExpireVouchers",
     "GrantBirthdays",
     "Job",
     "JobRefused",
@@ -62,6 +68,8 @@ __all__ = [
     "RunDateAhead",
     "RunEnded",
     "RunPreview",
+    "Settle",
+    "TimeOutHolds",
     "cancel_run",
     "expire_lapsed_points",
     "job_of",

@@ -38,7 +38,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class DueSet:
-    """A query of what is due: columns `id` (of an account or a membership, each once) and `points`.
+    """A query of what is due: columns `id` (of the job's subject, each once) and `points`.
 
     What was done is due no longer, or changes nothing when it is done again: that, and nothing else, makes a job
     safe to stop and to run twice. Parameters are named, `%(name)s`; names that begin with an underscore are the framework's.
@@ -83,7 +83,7 @@ class Job(ABC):
 
     Attributes:
         code: Which job.
-        subject: What the ids are of: "account" or "membership".
+        subject: What the ids are of: "account", "membership", "voucher" or "hold".
         batch_size: Records a transaction.
         takes_late_arrivals: Whether the schedule looks again, later on the same date, for what became due after the
             run was done. Otherwise it does so only for records that were busy.

@@ -20,6 +20,7 @@ _OF_LOTS = """
     SELECT a.membership_id, 'lot' AS cause, l.expires_on, sum(l.remaining)::bigint AS points
     FROM loyalty_lot l JOIN loyalty_account a ON a.id = l.account_id
     WHERE l.state = 'open' AND l.expires_on BETWEEN %(run_date)s AND %(horizon)s AND a.programme_id = %(programme)s
+        AND a.unit = 'points'
         {whose}
     GROUP BY a.membership_id, l.expires_on
 """

@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
-from loyalty.models import Account, JobError, JobRun, Programme
+from loyalty.models import Account, Hold, JobError, JobRun, Programme, Voucher
 from loyalty.services.jobs.contract import BatchReport, Job, RowError, RunContext, job_of
 from loyalty.services.jobs.runs import ABANDONED, context_of, start_run, still_due
 
@@ -274,11 +274,7 @@ class _Worker:
         if not errors:
             return
         ids = [error.subject_id for error in errors]
-        members = (
-            dict(Account.objects.filter(pk__in=ids).values_list("pk", "membership_id"))
-            if self.job.subject == "account"
-            else {pk: pk for pk in ids}
-        )
+        members = _members_of(self.job.subject, ids)
         JobError.objects.bulk_create(
             [
                 JobError(
@@ -333,6 +329,17 @@ class _Worker:
             self.run.figures = {name: n for name, n in self.run.figures.items() if name not in last.figures}
             self._save(last)
             JobRun.objects.filter(pk=self.run.pk).update(state=JobRun.State.DONE, finished_at=Now(), **_UNCLAIMED)
+
+
+def _members_of(subject: str, ids: Sequence[int]) -> dict[int, int | None]:
+    """Whose records they are; a bearer voucher is nobody's."""
+    if subject == "account":
+        return dict(Account.objects.filter(pk__in=ids).values_list("pk", "membership_id"))
+    if subject == "voucher":
+        return dict(Voucher.objects.filter(pk__in=ids).values_list("pk", "membership_id"))
+    if subject == "hold":
+        return dict(Hold.objects.filter(pk__in=ids).values_list("pk", "account__membership_id"))
+    return {pk: pk for pk in ids}
 
 
 def _told(error: Exception) -> tuple[str, str]:

@@ -32,7 +32,7 @@ from loyalty.services.ledger.movements import (
     SourceLine,
     Verb,
 )
-from loyalty.services.ledger.posting import open_account, open_accounts, post_movements
+from loyalty.services.ledger.posting import movement_json, open_account, open_accounts, post_movements, refusal_of
 from loyalty.services.ledger.refusals import (
     AlreadyPosted,
     AlreadyReversed,
@@ -84,12 +84,14 @@ __all__ = [
     "capture_hold",
     "earn_points",
     "expire_lots",
+    "movement_json",
     "open_account",
     "open_accounts",
     "place_hold",
     "post_movements",
     "redeem_points",
     "refund_earning",
+    "refusal_of",
     "release_pending",
     "reverse_posting",
     "void_hold",

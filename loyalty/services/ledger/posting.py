@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors as pg_errors
 
+from loyalty.selectors.prepared import run_prepared
 from loyalty.services.ledger.movements import BY_PROGRAMME, Movement, PostingResult, Verb
 from loyalty.services.ledger.refusals import (
     AlreadyPosted,
@@ -174,23 +175,18 @@ def _error(code: str, details: str | dict[str, Any] | None) -> LedgerError:
 
 
 def _call(connection: BaseDatabaseWrapper, payload: str, *, strict: bool) -> list[tuple[Any, ...]]:
-    """Call the function once, as a statement that this connection has prepared.
+    """Call the function once, as a statement that this connection has prepared."""
+    return run_prepared(connection, _POST, [payload, strict])
 
-    Django's own cursor writes the arguments into the text of each statement, so that the server has to read
-    and plan it again. It is used where somebody listens to the connection's statements.
-    """
-    if connection.queries_logged or connection.execute_wrappers:
-        with connection.cursor() as cursor:
-            cursor.execute(_POST, [payload, strict])
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-            return rows
-    connection.validate_thread_sharing()
-    connection.validate_no_broken_transaction()
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    # With prepare_threshold None, for a pooler, psycopg prepares nothing.
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as prepared:
-        return prepared.execute(_POST, [payload, strict], prepare=True, binary=True).fetchall()
+
+def movement_json(movement: Movement) -> dict[str, Any]:
+    """A movement as the functions of the database read it, for those that post besides doing something else."""
+    return _payload(0, movement, _trace())
+
+
+def refusal_of(code: str, details: str | dict[str, Any] | None) -> LedgerError:
+    """The exception for a refusal that a function of the database returned or raised."""
+    return _error(code, details)
 
 
 def _execute(payload: str, *, strict: bool) -> list[tuple[Any, ...]]:

@@ -15,6 +15,7 @@ from loyalty.rules.referrals import Entry, Reason, entry_refusal, is_code, norma
 from loyalty.selectors.referrals import first_departure, policy_on, share_identity, shared_a_room
 from loyalty.services.referrals.settling import settle_referrals, take_back
 from members.models import Guest
+from members.services.merges import survivor_of
 
 if TYPE_CHECKING:
     from hotels.models import Property, User
@@ -78,6 +79,9 @@ def find_referrer(*, programme: Programme, code: str) -> Membership:
     )
     if found is None:
         raise UnknownCode
+    if found.membership.guest.merged_into_id is not None:
+        survivor = survivor_of(found.membership.guest)
+        return Membership.objects.select_related("guest", "programme").get(programme=programme, guest=survivor)
     return found.membership
 
 

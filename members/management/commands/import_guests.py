@@ -37,6 +37,9 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("file", type=Path)
         parser.add_argument("--property", required=True, metavar="CODE", help="property the guests are enrolled at")
+        parser.add_argument(
+            "--source", default="", metavar="NAME", help="system the file is from; its columns are remembered"
+        )
         parser.add_argument("--apply", action="store_true", help="import what is right; otherwise only check")
         parser.add_argument("--errors", type=Path, metavar="OUT.csv", help="write wrong rows with reasons here")
         parser.add_argument(
@@ -60,7 +63,12 @@ class Command(BaseCommand):
                 options["errors"].open("ab").close()
             with options["file"].open("rb") as file:
                 batch = start_import(
-                    actor=None, now=timezone.now(), place=place, file_name=options["file"].name, file=file
+                    actor=None,
+                    now=timezone.now(),
+                    place=place,
+                    file_name=options["file"].name,
+                    file=file,
+                    source=options["source"],
                 )
         except OSError as error:
             raise CommandError(str(error)) from error

@@ -1,6 +1,13 @@
 """Guest profiles and what identifies them: the only writes to guests, identities and consents."""
 
-from members.services.guests.bulk import PROFILE_COLUMNS, GuestResult, GuestTrace, create_guests, write_profiles
+from members.services.guests.bulk import (
+    PROFILE_COLUMNS,
+    GuestResult,
+    GuestTrace,
+    check_guests,
+    create_guests,
+    write_profiles,
+)
 from members.services.guests.identities import (
     REVEAL_REFUSED,
     IdentityNotFound,
@@ -11,10 +18,12 @@ from members.services.guests.identities import (
     reveal_identity,
 )
 from members.services.guests.inputs import (
+    CheckedGuest,
     ConsentInput,
     GuestInput,
     GuestInputError,
     IdentityTaken,
+    NormalGuestInput,
     Problem,
     check_guest,
 )
@@ -23,6 +32,7 @@ from members.services.guests.profile import GuestNotFound, StaleRecord, create_g
 __all__ = [
     "PROFILE_COLUMNS",
     "REVEAL_REFUSED",
+    "CheckedGuest",
     "ConsentInput",
     "GuestInput",
     "GuestInputError",
@@ -31,12 +41,14 @@ __all__ = [
     "GuestTrace",
     "IdentityNotFound",
     "IdentityTaken",
+    "NormalGuestInput",
     "Problem",
     "RevealLimitReached",
     "StaleRecord",
     "add_identity",
     "add_membership_numbers",
     "check_guest",
+    "check_guests",
     "create_guest",
     "create_guests",
     "record_consent",

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
-from hotels.models import AuditEntry, Property, User
+from hotels.models import Property, User
+from hotels.services.audit import AuditFact, record_audits
 from members.models import Guest, GuestIdentity
 from members.services.guests.inputs import (
     PROFILE_FIELDS,
@@ -36,7 +36,6 @@ FIELD_OF_KIND = {
     str(Kind.DOCUMENT): "document_number",
     str(Kind.MEMBERSHIP): "membership_number",
 }
-AUDIT_BATCH = 5000
 # How often a file may lose the race for an identity against enrolments at the desk before it gives up.
 ATTEMPTS = 5
 
@@ -109,11 +108,28 @@ class _Target:
         )
 
 
+def check_guests(
+    *, now: dt.datetime, rows: Iterable[GuestInput], place: Property | None = None
+) -> list[CheckedGuest | GuestResult]:
+    """The part of `create_guests` that needs no database: normal forms, blind indexes, and what is wrong.
+
+    Args:
+        now: Aware instant; birthdays lie before its day at the place.
+        rows: The facts, as received.
+        place: Where the guests are enrolled.
+
+    Returns:
+        What `create_guests` takes instead of the row; an `invalid` result for a wrong one.
+    """
+    today = place.local_date(now) if place else now.date()
+    return [_check(row, today) for row in rows]
+
+
 def create_guests(
     *,
     actor: User | None,
     now: dt.datetime,
-    rows: Sequence[GuestInput],
+    rows: Sequence[GuestInput | CheckedGuest | GuestResult],
     source: str,
     update_existing: bool = False,
     dry_run: bool = False,
@@ -127,7 +143,7 @@ def create_guests(
     Args:
         actor: Who imports; None for the system.
         now: Aware instant.
-        rows: The facts, as received.
+        rows: The facts, as received or as `check_guests` gave them back.
         source: Door or system, such as the import's id.
         update_existing: Bring a known guest up to date: a field that the row states replaces the stored
             one, an identity that the guest lacks is added. Otherwise known guests are left alone.
@@ -138,7 +154,7 @@ def create_guests(
         One result for each row, in order.
     """
     today = place.local_date(now) if place else now.date()
-    checked = [_check(row, today) for row in rows]
+    checked = [_check(row, today) if isinstance(row, GuestInput) else row for row in rows]
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():
@@ -297,15 +313,16 @@ class _Batch:
         self._insert_guests(new)
         self._update_guests(changed)
         self._insert_identities()
-        AuditEntry.objects.bulk_create(
-            [
-                *(self._audit_entry("guest.enrolled", target) for target in new),
-                *(self._audit_entry("guest.changed", target) for target in changed),
-            ],
-            batch_size=AUDIT_BATCH,
-        )
+        if self.targets:
+            facts = (
+                self._audit_fact("guest.enrolled" if target.version == 0 else "guest.changed", target)
+                for target in (*new, *changed)
+            )
+            record_audits(actor=self.actor, now=self.now, place=self.place, facts=facts)
 
     def _insert_guests(self, targets: Sequence[_Target]) -> None:
+        if not targets:
+            return
         columns = ("id", "public_id", *PROFILE_COLUMNS, "version", "created_at", "updated_at")
         with connection.cursor() as cursor:
             cursor.execute(
@@ -329,6 +346,8 @@ class _Batch:
             for identity, is_primary in target.added
         ]
         # In one order, so that two batches with the same identities wait for each other and never deadlock.
+        if not values:
+            return
         values.sort(key=lambda value: value[0])
         columns = "guest_id, kind, issuer, value, value_index, last4_index, masked, is_primary, created_at"
         with (
@@ -352,25 +371,19 @@ class _Batch:
                     )
                 )
 
-    def _audit_entry(self, action: str, target: _Target) -> AuditEntry:
-        context = structlog.contextvars.get_contextvars()
+    def _audit_fact(self, action: str, target: _Target) -> AuditFact:
         fields = [name for name in target.before if name in PROFILE_FIELDS]
-        return AuditEntry(
-            at=self.now,
-            actor=self.actor,
+        return AuditFact(
             action=action,
             object_type=Guest._meta.label_lower,
             object_id=str(target.guest_id),
-            object_label=target.profile["name"],
-            property=self.place,
+            label=target.profile["name"],
             before={name: _plain(target.before[name]) for name in fields} or None,
             after={
                 "source": self.source,
                 **{name: _plain(target.profile[name]) for name in fields},
                 **{identity.kind: identity.masked for identity, _is_primary in target.added},
             },
-            request_id=str(context.get("request_id", "")),
-            address=context.get("ip"),
         )
 
 

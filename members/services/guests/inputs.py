@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import IntegrityError
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,11 @@ ENCRYPTED_KINDS = frozenset({Kind.PHONE, Kind.EMAIL, Kind.DOCUMENT})
 LAST4_KINDS = frozenset({Kind.PHONE, Kind.DOCUMENT})
 PROFILE_FIELDS = ("name", "gender", "birthday", "nationality", "language", "company")
 OLDEST_BIRTHDAY = dt.date(1900, 1, 1)
+GENDERS = frozenset(Guest.Gender.values)
+PROFILE_LIMITS = {
+    name: Guest._meta.get_field(name).max_length  # type: ignore[union-attr]
+    for name in (*PROFILE_FIELDS, "name_pinyin", "name_initials")
+}
 UNIQUE_IDENTITY = "members_guestidentity_unique"
 
 IDENTITY_TAKEN_MESSAGES = {
@@ -119,14 +124,22 @@ class GuestInput:
     membership_number: str = ""
     region: str = "CN"
 
+    is_normal: ClassVar[bool] = False
 
-@dataclass(frozen=True)
+
+class NormalGuestInput(GuestInput):
+    """Facts read by `members.rules.cells`: identities are normal forms, texts are clean and fit."""
+
+    is_normal = True
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityValue:
-    """One identity in its stored form."""
+    """One identity in its normal form, with what finds and shows it."""
 
     kind: str
     issuer: str
-    stored: bytes
+    normal: str
     index: bytes
     last4: bytes | None
     masked: str
@@ -135,6 +148,12 @@ class IdentityValue:
     def key(self) -> tuple[str, str, bytes]:
         """What must be unique over the group."""
         return (self.kind, self.issuer, self.index)
+
+    @property
+    def stored(self) -> bytes:
+        """What the database keeps: encrypted anew at each call where the kind is personal."""
+        plain = self.normal.encode()
+        return vault.encrypt(plain) if self.kind in ENCRYPTED_KINDS else plain
 
 
 @dataclass
@@ -159,9 +178,24 @@ def check_guest(row: GuestInput, *, today: dt.date) -> CheckedGuest:
     identities = _check_identities(row, problems)
     gender, birthday = row.gender, row.birthday
     if row.document_number and "document_number" not in problems and _document_type(row) == rules.ID_CARD:
-        number = rules.normalize_document(rules.ID_CARD, row.document_number)
+        number = row.document_number if row.is_normal else rules.normalize_document(rules.ID_CARD, row.document_number)
         gender = gender or rules.id_card_gender(number)
         birthday = birthday or rules.id_card_birthday(number)
+    if row.is_normal and not problems and row.name and (not birthday or OLDEST_BIRTHDAY <= birthday <= today):
+        pinyin, initials = pinyin_of(row.name)
+        return CheckedGuest(
+            {
+                "name": row.name,
+                "name_pinyin": pinyin,
+                "name_initials": initials,
+                "gender": gender,
+                "birthday": birthday,
+                "nationality": row.nationality,
+                "language": row.language,
+                "company": row.company,
+            },
+            identities,
+        )
     profile = check_profile(
         {
             "name": row.name,
@@ -180,6 +214,17 @@ def check_guest(row: GuestInput, *, today: dt.date) -> CheckedGuest:
 
 
 def _check_identities(row: GuestInput, problems: dict[str, Problem]) -> list[IdentityValue]:
+    if row.is_normal:
+        return [
+            normal_identity(kind, issuer, normal)
+            for kind, issuer, normal in (
+                (Kind.PHONE, "", row.phone),
+                (Kind.EMAIL, "", row.email),
+                (Kind.DOCUMENT, row.document_type, row.document_number),
+                (Kind.MEMBERSHIP, "", row.membership_number),
+            )
+            if normal
+        ]
     identities = []
     for name, kind, issuer, raw in (
         ("phone", Kind.PHONE, "", row.phone),
@@ -187,7 +232,7 @@ def _check_identities(row: GuestInput, problems: dict[str, Problem]) -> list[Ide
         ("document_number", Kind.DOCUMENT, _document_type(row), row.document_number),
         ("membership_number", Kind.MEMBERSHIP, "", row.membership_number),
     ):
-        if not str(raw).strip():
+        if not raw or not str(raw).strip():
             continue
         try:
             identities.append(identity_value(kind, issuer, raw, region=row.region))
@@ -201,16 +246,20 @@ def _document_type(row: GuestInput) -> str:
 
 
 def identity_value(kind: str, issuer: str, raw: str, *, region: str = "CN") -> IdentityValue:
-    """Normalize, encrypt where the kind is personal, index and mask one identity.
+    """Normalize, index and mask one identity.
 
     Raises:
         rules.IdentityError: the text is not of this kind.
     """
-    normal = normalize_identity(kind, issuer, raw, region=region)
+    return normal_identity(kind, issuer, normalize_identity(kind, issuer, raw, region=region))
+
+
+def normal_identity(kind: str, issuer: str, normal: str) -> IdentityValue:
+    """An identity whose normal form is known."""
     return IdentityValue(
         kind=str(kind),
         issuer=issuer,
-        stored=vault.encrypt(normal.encode()) if kind in ENCRYPTED_KINDS else normal.encode(),
+        normal=normal,
         index=vault.blind_index(kind, normal),
         last4=vault.last4_index(kind, normal) if kind in LAST4_KINDS else None,
         masked=rules.mask(kind, normal),
@@ -253,15 +302,15 @@ def check_profile(values: Mapping[str, Any], *, today: dt.date, problems: dict[s
         if profile["birthday"] and not OLDEST_BIRTHDAY <= profile["birthday"] <= today:
             problems["birthday"] = Problem("birthday_impossible", _("The birthday lies before 1900 or in the future."))
     for name in {"gender", "nationality", "language", "company"} & values.keys():
-        profile[name] = rules.clean_text(values[name] or "")
-    if profile.get("gender", "") not in Guest.Gender.values:
+        profile[name] = rules.clean_text(values[name]) if values[name] else ""
+    if profile.get("gender", "") not in GENDERS:
         problems["gender"] = Problem("gender_unknown", _("The gender is female, male or not stated."))
     if "nationality" in profile:
         profile["nationality"] = profile["nationality"].upper()
-        if not re.fullmatch(r"(?:[A-Z]{2})?", profile["nationality"]):
+        if profile["nationality"] and not re.fullmatch(r"[A-Z]{2}", profile["nationality"]):
             problems["nationality"] = Problem("nationality_invalid", _("Use the two-letter country code, such as CN."))
     for name, value in profile.items():
-        limit = Guest._meta.get_field(name).max_length  # type: ignore[union-attr]
+        limit = PROFILE_LIMITS[name]
         if limit and len(value) > limit and name not in problems:
             problems[name] = Problem("too_long", _("At most %(count)d characters."), {"count": limit})
         elif isinstance(value, str) and "\x00" in value:

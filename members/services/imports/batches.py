@@ -20,10 +20,11 @@ from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, User
 from hotels.services.audit import record_audit
-from members.models import ImportBatch, ImportRow
-from members.rules.headers import FIELDS, IDENTIFYING, guess_columns
+from members.models import ImportBatch, ImportRow, ImportSource
+from members.rules.headers import FIELDS, IDENTIFYING, guess_columns, header_key
 from members.rules.sheets import Cell, SheetError, as_text, open_sheet
 from members.services import vault
+from members.services.imports.keys import forget_keys
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -36,6 +37,7 @@ STALE_AFTER = dt.timedelta(days=7)
 # An import this small is checked and applied at once, without a worker.
 SMALL_ROWS = 300
 OPEN_STATUSES = (Status.UPLOADED, Status.CHECKING, Status.CHECKED, Status.APPLYING)
+PAUSABLE_STATUSES = (Status.APPLYING, Status.UNDOING)
 RUNNING_STATUSES = (Status.CHECKING, Status.APPLYING, Status.UNDOING)
 COUNT_OF_ACTION = {
     Action.CREATE: "create_count",
@@ -80,7 +82,7 @@ class ColumnsWrong(Exception):
 
 
 def start_import(
-    *, actor: User | None, now: dt.datetime, place: Property, file_name: str, file: IO[bytes]
+    *, actor: User | None, now: dt.datetime, place: Property, file_name: str, file: IO[bytes], source: str = ""
 ) -> ImportBatch:
     """Take a file in: read it whole, keep it encrypted, guess its columns.
 
@@ -90,6 +92,7 @@ def start_import(
         place: The property that the guests are enrolled at.
         file_name: As the user knows it.
         file: Seekable binary file.
+        source: Name of the system that the file is from; its columns are matched as they were the last time.
 
     Raises:
         SheetError: The file cannot be read; nothing is kept. See `members.rules.sheets`, and `too_large`,
@@ -105,7 +108,8 @@ def start_import(
         )
     file.seek(0)
     sheet = open_sheet(file)
-    columns = guess_columns(sheet.headers)
+    known = _source(source)
+    columns = guess_columns(sheet.headers, remembered=known.columns if known else {})
     if not any(column.field or column.known_as for column in columns) and any(
         sum(map(str.isdigit, header)) > 6  # noqa: PLR2004 - a phone or a document number, not a title
         for header in sheet.headers
@@ -124,6 +128,7 @@ def start_import(
     content = file.read()
     batch = ImportBatch(
         property=place,
+        source=known,
         file_name=file_name[:200],
         file_sha256=hashlib.sha256(content).hexdigest(),
         encoding=sheet.encoding,
@@ -139,12 +144,27 @@ def start_import(
     batch.file.save(f"{batch.public_id}.bin", ContentFile(vault.encrypt(content)), save=False)
     try:
         with transaction.atomic():
+            if known and known._state.adding:
+                # Another file of a source that is new may come in at the same moment.
+                batch.source, _made = ImportSource.objects.get_or_create(name=known.name)
             batch.save()
             audit_batch(batch, actor=actor, now=now, action="import.uploaded", after={"rows": row_count})
     except BaseException:
         batch.file.delete(save=False)
         raise
     return batch
+
+
+def _source(name: str) -> ImportSource | None:
+    name = " ".join(name.split())[:60]
+    return (ImportSource.objects.filter(name=name).first() or ImportSource(name=name)) if name else None
+
+
+def _remember_columns(batch: ImportBatch, mapping: Mapping[int, str]) -> None:
+    if batch.source is not None:
+        chosen = {header_key(header): mapping.get(index, "") for index, header in enumerate(batch.headers) if header}
+        batch.source.columns = {**batch.source.columns, **chosen}
+        batch.source.save(update_fields=["columns", "updated_at"])
 
 
 def mask_cell(text: str) -> str:
@@ -186,11 +206,13 @@ def choose_columns(*, actor: User | None, now: dt.datetime, batch_id: int, mappi
         )
     if errors:
         raise ColumnsWrong(errors)
+    forget_keys(batch)
     batch.rows.all().delete()
     batch.mapping = {str(index): name for index, name in chosen.items()}
     batch.claimed_until = None
     reset_counts(batch, Status.CHECKING, now)
     batch.save()
+    _remember_columns(batch, chosen)
     audit_batch(batch, actor=actor, now=now, action="import.checked", after={"columns": batch.mapping})
     return batch
 
@@ -224,6 +246,40 @@ def approve_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> Im
     return batch
 
 
+@transaction.atomic
+def pause_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> ImportBatch:
+    """Hold an import, or its undoing, after the chunk that is being written; a second call changes nothing.
+
+    Raises:
+        ImportRefused: `not_open`: nothing is being applied or undone.
+    """
+    batch = locked_batch(batch_id, *PAUSABLE_STATUSES)
+    if batch.paused_at is None:
+        batch.paused_at = now
+        batch.claimed_until = None
+        batch.save(update_fields=["paused_at", "claimed_until"])
+        audit_batch(batch, actor=actor, now=now, action="import.paused", after={"done": batch.done_count})
+    return batch
+
+
+@transaction.atomic
+def resume_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> ImportBatch:
+    """Let a paused import go on where it stood; a second call changes nothing.
+
+    Raises:
+        ImportRefused: `not_open`: nothing is being applied or undone.
+    """
+    batch = locked_batch(batch_id, *PAUSABLE_STATUSES)
+    if batch.paused_at is not None:
+        if batch.started_at:
+            # The pause does not count in the pace that the time left is told by.
+            batch.started_at += now - batch.paused_at
+        batch.paused_at = None
+        batch.save(update_fields=["paused_at", "started_at"])
+        audit_batch(batch, actor=actor, now=now, action="import.resumed", after={"done": batch.done_count})
+    return batch
+
+
 def cancel_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> ImportBatch:
     """Stop an import; what was applied stays, and its report says how far it came.
 
@@ -241,6 +297,7 @@ def cancel_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> Imp
         batch.status = Status.CANCELED
         batch.finished_at = now
         batch.claimed_until = None
+        batch.paused_at = None
         waiting = batch.rows.filter(applied_at=None)
         (waiting.exclude(action=Action.ERROR) if before == Status.APPLYING else waiting).delete()
         tally = dict(batch.rows.values_list("action").annotate(Count("pk")))
@@ -249,6 +306,7 @@ def cancel_import(*, actor: User | None, now: dt.datetime, batch_id: int) -> Imp
         batch.done_count = sum(tally.values())
         batch.save()
         audit_batch(batch, actor=actor, now=now, action="import.canceled", before={"status": before})
+        forget_keys(batch)
         transaction.on_commit(lambda: delete_file(batch))
     return batch
 
@@ -274,7 +332,7 @@ def due_imports(*, limit: int = 20) -> list[int]:
     """Imports that wait for a worker, or whose worker fell silent."""
     free = Q(claimed_until=None) | Q(claimed_until__lt=Now())
     return list(
-        ImportBatch.objects.filter(free, status__in=RUNNING_STATUSES)
+        ImportBatch.objects.filter(free, status__in=RUNNING_STATUSES, paused_at=None)
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )
@@ -286,7 +344,11 @@ def locked_batch(batch_id: int, *statuses: str) -> ImportBatch:
     Raises:
         ImportRefused: `not_open`.
     """
-    batch = ImportBatch.objects.select_for_update(no_key=True, of=("self",)).select_related("property").get(pk=batch_id)
+    batch = (
+        ImportBatch.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("property", "source")
+        .get(pk=batch_id)
+    )
     if batch.status not in statuses:
         raise ImportRefused(
             code="not_open", message=_("This is not possible any more: the import is running, finished or canceled.")

@@ -8,8 +8,11 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -23,7 +26,7 @@ from members.models import ImportBatch, ImportRow, Preference
 from members.rules.cells import CellError, GuestRow, read_row
 from members.rules.sheets import Cell, SheetError, open_sheet
 from members.services import vault
-from members.services.guests import GuestInput, GuestResult, create_guests
+from members.services.guests import CheckedGuest, GuestResult, NormalGuestInput, check_guests, create_guests
 from members.services.imports.batches import (
     COUNT_OF_ACTION,
     RUNNING_STATUSES,
@@ -33,9 +36,11 @@ from members.services.imports.batches import (
     delete_file,
     reset_counts,
 )
+from members.services.imports.keys import forget_keys, keep_keys, known_keys
 from members.services.imports.undo import stored_trace, undo_chunk
 
-CHUNK_ROWS = 500
+# Large enough that statements cost little beside rows, small enough that a cancel waits for a moment only.
+CHUNK_ROWS = 2000
 BREATH_SECONDS = 0.01
 # How long a worker may be silent before another one takes the batch over.
 LEASE = dt.timedelta(seconds=60)
@@ -52,7 +57,7 @@ NO_ALLERGY = re.compile(r"(?:无|無|没有|不|未)\S{0,3}(?:过敏|過敏)|no 
 
 
 class _LeaseLost(Exception):
-    """The batch was canceled, or another worker took it over."""
+    """The batch was paused or canceled, or another worker took it over."""
 
 
 def run_import(*, batch_id: int, now: dt.datetime) -> bool:
@@ -69,7 +74,7 @@ def run_import(*, batch_id: int, now: dt.datetime) -> bool:
         Whether this call did the work.
     """
     free = Q(claimed_until=None) | Q(claimed_until__lt=Now())
-    claimed = ImportBatch.objects.filter(free, pk=batch_id, status__in=RUNNING_STATUSES)
+    claimed = ImportBatch.objects.filter(free, pk=batch_id, status__in=RUNNING_STATUSES, paused_at=None)
     if not claimed.update(claimed_until=Now() + LEASE):
         return False
     batch = ImportBatch.objects.select_related("property__brand", "created_by", "undone_by").get(pk=batch_id)
@@ -97,57 +102,84 @@ def read_cells(row: ImportRow) -> list[Cell]:
     return cells
 
 
+@dataclass(slots=True)
+class _Read:
+    """A row as far as it is known without the database.
+
+    Attributes:
+        number: As a spreadsheet shows it.
+        cells: As they stood in the file.
+        row: What they say.
+        checked: The guest in normal form, or what is wrong; None if the row was wrong before.
+    """
+
+    number: int
+    cells: list[Cell]
+    row: GuestRow
+    checked: CheckedGuest | GuestResult | None
+
+
 @dataclass
 class _Run:
-    """One worker's work on one batch."""
+    """One worker's work on one batch.
+
+    While the database writes a chunk, a thread reads the next one: it opens envelopes and cells and works out normal
+    forms and blind indexes, but never speaks to the database.
+    """
 
     batch: ImportBatch
     now: dt.datetime
     lease: dt.datetime
-    # Where a phone, address, document or number stood first in the file: kind and normal form → row.
-    first_rows: dict[tuple[str, str], int] = field(default_factory=dict)
     # What the rows written last did, in their order.
     traces: list[tuple[bytes | None, int | None]] = field(default_factory=list)
 
     def check(self) -> None:
         """Read every row, say what it would do, keep it encrypted."""
-        try:
-            rows = self._read_file()
-        except (SheetError, OSError, vault.UnreadableCiphertext) as error:
-            with self._chunk():
-                self.batch.status = Status.FAILED
-                self.batch.failure = f"file_unreadable: {type(error).__name__}"
-                self.batch.finished_at = self.now
-            return
         with self._chunk():
             # A worker that died left some rows behind.
             self.batch.rows.all().delete()
+            forget_keys(self.batch)
             reset_counts(self.batch, Status.CHECKING, self.batch.started_at or self.now)
-            self.batch.row_count = len(rows)
-        for chunk in _batched(rows):
-            with self._chunk():
-                self._check_rows(chunk)
+        with ThreadPoolExecutor(1) as thread:
+            chunks = self._read_file()
+            waiting: Future[list[_Read]] = thread.submit(next, chunks, [])
+            while True:
+                try:
+                    chunk = waiting.result()
+                except (SheetError, OSError, vault.UnreadableCiphertext) as error:
+                    with self._chunk():
+                        self.batch.status = Status.FAILED
+                        self.batch.failure = f"file_unreadable: {type(error).__name__}"
+                        self.batch.finished_at = self.now
+                        forget_keys(self.batch)
+                    return
+                if not chunk:
+                    break
+                waiting = thread.submit(next, chunks, [])
+                with self._chunk():
+                    self._check_rows(chunk)
         with self._chunk():
+            self.batch.row_count = self.batch.done_count
             self.batch.status = Status.CHECKED
+            forget_keys(self.batch)
 
     def apply(self) -> None:
         """Write the guests of all rows that are right."""
-        last_row = 0
-        while True:
-            with self._chunk():
-                rows = list(
-                    self.batch.rows.filter(applied_at=None, row_number__gt=last_row)
-                    .exclude(action=Action.ERROR)
-                    .order_by("row_number")[:CHUNK_ROWS]
-                )
-                if not rows:
-                    self.batch.status = Status.APPLIED
-                    self.batch.finished_at = self.now
-                    self._audit_end()
-                    transaction.on_commit(lambda: delete_file(self.batch))
-                    return
-                self._apply_rows(rows)
-                last_row = rows[-1].row_number
+        with ThreadPoolExecutor(1) as thread:
+            rows = self._waiting_rows(after=0)
+            waiting = thread.submit(self._read_stored, rows)
+            while rows:
+                following = self._waiting_rows(after=rows[-1].row_number)
+                read = waiting.result()
+                waiting = thread.submit(self._read_stored, following)
+                with self._chunk():
+                    self._apply_rows(rows, read)
+                rows = following
+        with self._chunk():
+            self.batch.status = Status.APPLIED
+            self.batch.finished_at = self.now
+            self._audit_end()
+            transaction.on_commit(lambda: delete_file(self.batch))
 
     def undo(self) -> None:
         """Take back what the rows did, guest by guest."""
@@ -176,7 +208,7 @@ class _Run:
         with transaction.atomic():
             held = list(
                 ImportBatch.objects.select_for_update(no_key=True)
-                .filter(pk=self.batch.pk, claimed_until=self.lease, status__in=RUNNING_STATUSES)
+                .filter(pk=self.batch.pk, claimed_until=self.lease, status__in=RUNNING_STATUSES, paused_at=None)
                 .values_list(renewed, flat=True)
             )
             if not held:
@@ -190,17 +222,44 @@ class _Run:
         # A cancel that waits for the lock goes before the next chunk.
         time.sleep(BREATH_SECONDS)
 
-    def _read_file(self) -> list[tuple[int, list[Cell]]]:
+    def _read_file(self) -> Iterator[list[_Read]]:
         with self.batch.file.open("rb") as stored:
             content = vault.decrypt(stored.read())
-        return list(open_sheet(io.BytesIO(content)).rows)
+        rows = iter(open_sheet(io.BytesIO(content)).rows)
+        while chunk := list(islice(rows, CHUNK_ROWS)):
+            yield self._read(chunk)
+
+    def _waiting_rows(self, *, after: int) -> list[ImportRow]:
+        waiting = self.batch.rows.filter(applied_at=None, row_number__gt=after).exclude(action=Action.ERROR)
+        return list(waiting.order_by("row_number")[:CHUNK_ROWS])
+
+    def _read_stored(self, rows: Sequence[ImportRow]) -> list[_Read]:
+        return self._read([(row.row_number, read_cells(row)) for row in rows])
+
+    def _read(self, numbered: Sequence[tuple[int, list[Cell]]]) -> list[_Read]:
+        read = [_Read(number, cells, self._read_row(cells), None) for number, cells in numbered]
+        right = [one for one in read if not one.row.errors]
+        region = self.batch.property.country
+        checked = check_guests(
+            now=self.now, rows=(_guest_input(one.row, region) for one in right), place=self.batch.property
+        )
+        for one, result in zip(right, checked, strict=True):
+            one.checked = result
+        return read
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {name: int(index) for index, name in self.batch.mapping.items()}
+
+    @cached_property
+    def _today(self) -> dt.date:
+        return self.batch.property.local_date(self.now)
 
     def _read_row(self, cells: Sequence[Cell]) -> GuestRow:
-        columns = {name: int(index) for index, name in self.batch.mapping.items()}
         row = read_row(
             cells,
-            columns,
-            today=self.batch.property.local_date(self.now),
+            self._columns,
+            today=self._today,
             is_workbook=self.batch.encoding in {"xlsx", "xls"},
             region=self.batch.property.country,
         )
@@ -210,28 +269,18 @@ class _Run:
             )
         return row
 
-    def _check_rows(self, chunk: Sequence[tuple[int, list[Cell]]]) -> None:
-        read = [self._read_row(cells) for _number, cells in chunk]
-        for (number, _cells), row in zip(chunk, read, strict=True):
-            self._refuse_repetition(number, row)
-        results = self._write_guests(read, dry_run=True)
+    def _check_rows(self, chunk: Sequence[_Read]) -> None:
+        self._refuse_repetitions(chunk)
+        results = self._write_guests(chunk, dry_run=True)
         staged = []
-        for (number, cells), row, (action, errors, _guest_id) in zip(chunk, read, results, strict=True):
-            staged.append(
-                ImportRow(
-                    batch=self.batch,
-                    row_number=number,
-                    cells=vault.encrypt(json.dumps(cells, ensure_ascii=False).encode()),
-                    action=action,
-                    errors=self._stored(errors or row.errors),
-                )
-            )
+        for read, (action, errors, _guest_id) in zip(chunk, results, strict=True):
+            cells = vault.encrypt(json.dumps(read.cells, ensure_ascii=False).encode())
+            staged.append((self.batch.pk, read.number, cells, action, json.dumps(self._stored(errors)), ""))
             self._count(action)
         _copy_rows(staged)
         self.batch.done_count += len(staged)
 
-    def _apply_rows(self, rows: Sequence[ImportRow]) -> None:
-        read = [self._read_row(read_cells(row)) for row in rows]
+    def _apply_rows(self, rows: Sequence[ImportRow], read: Sequence[_Read]) -> None:
         results = self._write_guests(read, dry_run=False)
         for row, (action, errors, guest_id), trace in zip(rows, results, self.traces, strict=True):
             self._count(Action(row.action), -1)
@@ -247,40 +296,38 @@ class _Run:
         _update_rows(rows)
         self.batch.done_count += len(rows)
 
-    def _refuse_repetition(self, number: int, row: GuestRow) -> None:
+    def _refuse_repetitions(self, chunk: Sequence[_Read]) -> None:
         """A second row about the same guest would quietly overwrite the first."""
-        for name, value in (
-            ("phone", row.phone),
-            ("email", row.email),
-            ("document_number", f"{row.document_type} {row.document_number}".strip()),
-            ("member_no", row.membership_number),
-        ):
-            if not value:
-                continue
-            # A wrong row must not block a right one, so it does not take the place of the first.
-            first = self.first_rows.get((name, value), number)
-            if not row.errors:
-                self.first_rows.setdefault((name, value), number)
-            if first != number:
-                row.errors.append(
-                    CellError(
-                        name,
-                        "repeated",
-                        _("Row %(row)d has the same. Keep one row for each guest."),
-                        {"row": first},
+        keys = [_keys(read.row) for read in chunk]
+        known = known_keys(self.batch, [key for named in keys for key in named.values()])
+        new: dict[bytes, int] = {}
+        for read, named in zip(chunk, keys, strict=True):
+            for name, key in named.items():
+                first = known.get(key, read.number)
+                # A wrong row must not block a right one, so it does not take the place of the first.
+                if not read.row.errors and key not in known:
+                    known[key] = new[key] = read.number
+                if first != read.number:
+                    read.row.errors.append(
+                        CellError(
+                            name,
+                            "repeated",
+                            _("Row %(row)d has the same. Keep one row for each guest."),
+                            {"row": first},
+                        )
                     )
-                )
+        keep_keys(self.batch, new)
 
     def _write_guests(
-        self, read: Sequence[GuestRow], *, dry_run: bool
+        self, chunk: Sequence[_Read], *, dry_run: bool
     ) -> list[tuple[Action, list[CellError], int | None]]:
         """What happens, or would happen, to each row."""
-        right = [row for row in read if not row.errors]
+        read = [one.row for one in chunk]
         results = iter(
             create_guests(
                 actor=self.batch.created_by,
                 now=self.now,
-                rows=[_guest_input(row, self.batch.property.country) for row in right],
+                rows=[one.checked for one in chunk if one.checked is not None and not one.row.errors],
                 source=f"import {self.batch.public_id}",
                 update_existing=True,
                 dry_run=dry_run,
@@ -362,6 +409,8 @@ class _Run:
         return {position: (category, text) for position, (_guest, category, text) in new.items()}
 
     def _stored(self, errors: Sequence[CellError]) -> list[dict[str, Any]]:
+        if not errors:
+            return []
         headers = {name: self.batch.headers[int(index)] for index, name in self.batch.mapping.items()}
         with translation.override("en"):
             return [
@@ -389,13 +438,19 @@ class _Run:
         )
 
 
-def _batched(rows: Sequence[tuple[int, list[Cell]]]) -> Iterator[Sequence[tuple[int, list[Cell]]]]:
-    for start in range(0, len(rows), CHUNK_ROWS):
-        yield rows[start : start + CHUNK_ROWS]
+def _keys(row: GuestRow) -> dict[str, bytes]:
+    """Blind indexes of what must stand in one row of a file only, by field."""
+    values = {
+        "phone": row.phone,
+        "email": row.email,
+        "document_number": f"{row.document_type} {row.document_number}".strip(),
+        "member_no": row.membership_number,
+    }
+    return {name: vault.blind_index(f"import/{name}", value) for name, value in values.items() if value}
 
 
-def _guest_input(row: GuestRow, region: str) -> GuestInput:
-    return GuestInput(
+def _guest_input(row: GuestRow, region: str) -> NormalGuestInput:
+    return NormalGuestInput(
         name=row.name,
         phone=row.phone,
         email=row.email,
@@ -424,7 +479,7 @@ def _severity(category: str) -> str:
     return Preference.Severity.ALERT if category == Preference.Category.ALLERGY else Preference.Severity.NOTICE
 
 
-def _copy_rows(rows: Sequence[ImportRow]) -> None:
+def _copy_rows(rows: Sequence[tuple[object, ...]]) -> None:
     with (
         connection.cursor() as cursor,
         cursor.copy(
@@ -432,7 +487,7 @@ def _copy_rows(rows: Sequence[ImportRow]) -> None:
         ) as copy,
     ):
         for row in rows:
-            copy.write_row((row.batch_id, row.row_number, row.cells, row.action, json.dumps(row.errors), ""))
+            copy.write_row(row)
 
 
 def _update_rows(rows: Sequence[ImportRow]) -> None:

@@ -1,0 +1,62 @@
+"""How the hours that managers enter become a calendar of `clock`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from feedback.rules.clock import Calendar, Span
+
+# ISO weekday whose hours a make-up working day has.
+MAKE_UP_WEEKDAY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Hours of one day of the week, ISO number, by the wall clock."""
+
+    weekday: int
+    opens: dt.time
+    closes: dt.time
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptional:
+    """A date that differs: `closed`, `open` with its own hours, or `working` like a Monday."""
+
+    date: dt.date
+    kind: str
+    opens: dt.time | None = None
+    closes: dt.time | None = None
+
+
+def calendar_of(
+    zone: str, hours: Iterable[Hours], exceptions: Iterable[Exceptional], holidays: Iterable[tuple[dt.date, bool]]
+) -> Calendar:
+    """Build a calendar.
+
+    Args:
+        zone: IANA time zone.
+        hours: Of the week.
+        exceptions: Of the calendar itself; they go before the holidays. A closed date is closed, whatever else
+            stands there.
+        holidays: Date, and whether it is a make-up working day.
+    """
+    week: dict[int, list[Span]] = {}
+    for row in hours:
+        week.setdefault(row.weekday - 1, []).append(Span.between(row.opens, row.closes))
+    make_up = week.get(MAKE_UP_WEEKDAY - 1, [])
+    dates: dict[dt.date, list[Span]] = {date: list(make_up) if is_working else [] for date, is_working in holidays}
+    own: dict[dt.date, list[Span] | None] = {}
+    for row in exceptions:
+        if row.kind == "closed":
+            own[row.date] = None
+        elif own.get(row.date, []) is not None:
+            spans = own.setdefault(row.date, [])
+            if row.kind == "working":
+                spans.extend(make_up)
+            elif row.opens is not None and row.closes is not None:
+                spans.append(Span.between(row.opens, row.closes))
+    dates.update({date: spans or [] for date, spans in own.items()})
+    return Calendar(zone, week, dates)

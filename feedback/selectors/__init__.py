@@ -1,0 +1,1 @@
+"""Reads of feedback: tickets, their clocks, the roster."""

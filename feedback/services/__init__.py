@@ -1,0 +1,85 @@
+"""The only writes of feedback, one noun a module."""
+
+from feedback.services.clocks import DUE_WITHIN, recount_calendar
+from feedback.services.errors import (
+    CannotJoin,
+    DepartmentHasTicket,
+    FileRefused,
+    PersonIsAbsent,
+    RecoveryRefused,
+    RootCauseMissing,
+    StaleTicket,
+    TicketConflict,
+    TicketError,
+    TicketIsClosed,
+    TicketIsOpen,
+    TicketIsTaken,
+)
+from feedback.services.files import attach_file
+from feedback.services.joining import link_tickets, merge_tickets, split_ticket
+from feedback.services.recovery import limit_for, recover_service, undo_recovery
+from feedback.services.reminders import mark_read, send_reminders
+from feedback.services.routing import (
+    assign_ticket,
+    assign_waiting,
+    close_shifts,
+    move_ticket,
+    take_over,
+    take_ticket,
+    take_tickets,
+)
+from feedback.services.tickets import (
+    add_note,
+    classify_ticket,
+    close_ticket,
+    open_ticket,
+    record_message,
+    record_reply,
+    reopen_ticket,
+    stop_waiting,
+    wait_for_guest,
+    withdraw_ticket,
+)
+
+__all__ = [
+    "DUE_WITHIN",
+    "CannotJoin",
+    "DepartmentHasTicket",
+    "FileRefused",
+    "PersonIsAbsent",
+    "RecoveryRefused",
+    "RootCauseMissing",
+    "StaleTicket",
+    "TicketConflict",
+    "TicketError",
+    "TicketIsClosed",
+    "TicketIsOpen",
+    "TicketIsTaken",
+    "add_note",
+    "assign_ticket",
+    "assign_waiting",
+    "attach_file",
+    "classify_ticket",
+    "close_shifts",
+    "close_ticket",
+    "limit_for",
+    "link_tickets",
+    "mark_read",
+    "merge_tickets",
+    "move_ticket",
+    "open_ticket",
+    "record_message",
+    "record_reply",
+    "recount_calendar",
+    "recover_service",
+    "reopen_ticket",
+    "send_reminders",
+    "split_ticket",
+    "stop_waiting",
+    "take_over",
+    "take_ticket",
+    "take_tickets",
+    "undo_recovery",
+    "wait_for_guest",
+    "withdraw_ticket",
+]

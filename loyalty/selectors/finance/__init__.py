@@ -1,0 +1,1 @@
+"""The money behind the points: roll-forward, liability, settlement between properties, return of rules."""
