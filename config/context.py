@@ -53,6 +53,7 @@ ENTRIES = (
         "wallet",
         gettext_noop("Stored value"),
         "loyalty:stored_value_statement",
+        "wallet",
         "loyalty.view_storedvaluemovement",
     ),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
