@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import approvals, desk, finance, friends, rewards, statements, vouchers, wallet
+from loyalty.views import approvals, desk, finance, friends, moves, rewards, statements, vouchers, wallet
 
 app_name = "loyalty"
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("shares/<uuid:public_id>/undo/", friends.undo_decision, name="undo_share"),
     path("shares/<uuid:public_id>/withdraw/", friends.withdraw_share, name="withdraw_share"),
     path("stays/<uuid:public_id>/void/", desk.void_stay_view, name="void_stay"),
+    path("stays/<uuid:public_id>/move/", moves.move_stay_view, name="move_stay"),
     *rewards.urlpatterns,
     *approvals.urlpatterns,
     *vouchers.urlpatterns,

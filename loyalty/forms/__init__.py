@@ -1,7 +1,7 @@
 """Forms of the staff pages on points, stays, rewards and money."""
 
 from loyalty.forms.approvals import ApprovalFilterForm, ApprovalNoteForm, RefuseApprovalForm
-from loyalty.forms.desk import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, StayForm
+from loyalty.forms.desk import AdjustForm, BenefitForm, EnrolForm, MakeMemberForm, MoveStayForm, StayForm
 from loyalty.forms.finance import FinanceForm, FinanceRowsForm, StatementForm
 from loyalty.forms.friends import ReferralForm, RejectShareForm, ShareFilterForm, ShareForm
 from loyalty.forms.rewards import CancelRedemptionForm, FulfilmentFilterForm, RedeemForm
@@ -25,6 +25,7 @@ __all__ = [
     "FinanceRowsForm",
     "FulfilmentFilterForm",
     "MakeMemberForm",
+    "MoveStayForm",
     "RedeemForm",
     "ReferralForm",
     "RefuseApprovalForm",

@@ -11,9 +11,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from hotels.models import Property, RoomType
-from loyalty.models import (
-    TierBenefit,
-)
+from loyalty.models import Membership, TierBenefit
 from members.forms import DateField, DeskForm
 from members.models import Guest, Reservation, RevenueCategory
 from members.rules.identity import DOCUMENT_TYPES
@@ -233,3 +231,20 @@ class AdjustForm(DeskForm):
         if points == 0:
             raise forms.ValidationError(_("Enter how many points to add or take off."))
         return points
+
+
+class MoveStayForm(DeskForm):
+    """Whose the stay is, and why it is moved."""
+
+    number = forms.CharField(label=_("Membership number of the right guest"), max_length=24)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, help_text=_("Stands in the member's statement and in the audit trail.")
+    )
+
+    def clean_number(self) -> Membership:
+        """Find the member."""
+        number = str(self.cleaned_data["number"]).strip()
+        membership = Membership.objects.select_related("guest").filter(number=number).first()
+        if membership is None:
+            raise forms.ValidationError(_("There is no member with this number."), code="unknown_number")
+        return membership

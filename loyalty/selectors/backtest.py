@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -26,9 +26,10 @@ from django.db.models.expressions import Combinable
 from hotels.models import ExchangeRate
 from loyalty.models import EarningRule, EarningRuleSet, Membership, Programme, Tier, TierChange
 from loyalty.rules.earning import Bill, Charge, RuleTerms, award_stay, nights_of
-from loyalty.rules.earning.plan import Plan, as_cents, plan_stays
+from loyalty.rules.earning.plan import Plan, plan_stays
 from loyalty.rules.earning.terms import NIGHTS
 from loyalty.rules.exchange import Quote, RateTable
+from loyalty.selectors.backtest_caps import room_left
 from loyalty.selectors.backtest_tiers import tiers_reached_otherwise
 from loyalty.selectors.member_facts import is_of_member, member_facts
 from loyalty.selectors.rule_books import terms_of
@@ -39,6 +40,16 @@ from members.selectors.conditions import to_q
 PAGE = 10_000
 LARGEST = 50
 BITS = 60
+DAY_ZERO = dt.date(2000, 1, 1)
+NO_LINES = ("", (), (), False)
+# One row for each stay; both orders come from one sort.
+_BY_STAY = """
+    SELECT q.stay_id, string_agg(q.category || ':' || q.kind, ',' ORDER BY q.category, q.kind),
+        array_agg(q.day - %s::date ORDER BY q.category, q.kind),
+        array_agg((q.amount * 100)::bigint ORDER BY q.category, q.kind), sum(q.rebates) > 0
+    FROM ({sums}) q (stay_id, category, kind, day, amount, rebates)
+    GROUP BY q.stay_id ORDER BY q.stay_id
+"""
 
 Progress = Callable[[int, int], None]
 # Member's tier, and further facts of the member where a condition asks for them.
@@ -159,16 +170,15 @@ class _DateFilter:
         return condition
 
 
-class _Line(NamedTuple):
-    """Charges of a stay in one category and with the same date filters."""
+class _Lines(NamedTuple):
+    """The charges of a stay, summed by category and by the date filters they satisfy."""
 
-    category: str
-    kind: int
-    # One of their days; each satisfies the same filters.
-    day: dt.date
-    cents: int
-    # How many of them are negative.
-    rebates: int
+    # Category and filters of each sum, in one text: stays with the same one are of one shape.
+    shape: str
+    # For each sum one of its days, in days since `DAY_ZERO`; each satisfies the same filters.
+    days: Sequence[int]
+    cents: Sequence[int]
+    has_rebates: bool
 
 
 class _Row(NamedTuple):
@@ -313,16 +323,16 @@ class _Comparing:
                 *columns,
             )
         )
-        for row in _stream(rows):
+        for row in _stream(*rows.query.sql_with_params()):
             yield _Row._make((*row[:8], row[8:]))
 
-    def _lines(self) -> Iterator[tuple[int, _Line]]:
+    def _lines(self) -> Iterator[tuple[int, _Lines]]:
         kind: Combinable = Value(0, BigIntegerField())
         for number, dates in enumerate(self.date_filters):
             kind = kind + Case(
                 When(dates.condition, then=Value(1 << number)), default=Value(0), output_field=BigIntegerField()
             )
-        rows = (
+        sums = (
             FolioLine.objects.filter(
                 is_eligible=True,
                 stay__status=Stay.Status.CHECKED_OUT,
@@ -332,22 +342,20 @@ class _Comparing:
             .annotate(kind=kind)
             .values_list("stay_id", "category", "kind")
             .annotate(Max("business_date"), Sum("net_amount"), rebates=Count("pk", filter=Q(net_amount__lt=0)))
-            .order_by("stay_id", "category", "kind")
         )
-        for stay_id, category, dates, day, amount, rebates in _stream(rows):
-            yield stay_id, _Line(category, dates, day, as_cents(amount), rebates)
+        sql, params = sums.query.sql_with_params()
+        for stay_id, *lines in _stream(_BY_STAY.format(sums=sql), (DAY_ZERO, *params)):
+            yield stay_id, _Lines._make(lines)
 
-    def _paired(self) -> Iterator[tuple[_Row, list[_Line]]]:
+    def _paired(self) -> Iterator[tuple[_Row, _Lines]]:
         """Each stay with its charges; both streams come in the order of the stay's number."""
         stream = self._lines()
         ahead = next(stream, None)
+        nothing = _Lines._make(NO_LINES)
         for row in self._rows():
-            lines: list[_Line] = []
-            while ahead is not None and ahead[0] <= row.stay_id:
-                if ahead[0] == row.stay_id:
-                    lines.append(ahead[1])
+            while ahead is not None and ahead[0] < row.stay_id:
                 ahead = next(stream, None)
-            yield row, lines
+            yield row, ahead[1] if ahead is not None and ahead[0] == row.stay_id else nothing
 
     def _load_tier_changes(self) -> None:
         """Membership → days and tiers; before the first known change it was the tier that was left then."""
@@ -357,7 +365,7 @@ class _Comparing:
             .order_by("membership_id", "effective_date", "pk")
             .values_list("membership_id", "effective_date", "from_tier_id", "to_tier_id")
         )
-        for membership_id, day, from_tier_id, to_tier_id in _stream(rows):
+        for membership_id, day, from_tier_id, to_tier_id in _stream(*rows.query.sql_with_params()):
             days, tiers = self.changes.setdefault(membership_id, ([], [from_tier_id or to_tier_id]))
             days.append(day)
             tiers.append(to_tier_id)
@@ -403,24 +411,28 @@ class _Comparing:
 
     # Judging
 
-    def _judge(self, row: _Row, lines: Sequence[_Line]) -> None:
+    def _judge(self, row: _Row, lines: _Lines) -> None:
         tier_id = self._tier_on_departure(row)
         matched = self._match(row, tier_id)
-        if any(line.rebates for line in lines):
+        if lines.has_rebates:
             self.odd.append((row, matched))
             return
         unit_value = self._unit_value(row)
         nights = nights_of(row.arrival, row.departure) if self.has_night_rules else []
         key = (
             id(matched),
-            tuple([line[:2] for line in lines]),
+            lines.shape,
             row.currency,
             unit_value,
             tuple([self._kind(night) for night in nights]) if nights else (),
         )
         plans = self.plans.get(key)
         if plans is None:
-            shape = [(line.category, line.day) for line in lines]
+            categories = [part.rpartition(":")[0] for part in lines.shape.split(",")] if lines.shape else []
+            shape = [
+                (category, DAY_ZERO + dt.timedelta(days=day))
+                for category, day in zip(categories, lines.days, strict=True)
+            ]
             first, second = (
                 plan_stays(shape, rules, currency=row.currency, nights=nights, unit_value=unit_value)
                 for rules in matched
@@ -430,8 +442,7 @@ class _Comparing:
         if before is None or after is None:
             self.odd.append((row, matched))
             return
-        cents = [line.cents for line in lines]
-        self._record(row, tier_id, before.points(cents), after.points(cents))
+        self._record(row, tier_id, before.points(lines.cents), after.points(lines.cents))
 
     def _judge_odd(self) -> None:
         """The stays that no plan serves, as a real stay is judged; all their folios in one query."""
@@ -547,7 +558,7 @@ class _Comparing:
         self.capped.sort(key=lambda entry: (entry[0], entry[2].stay_id))
         for day, tier_id, row, sides in self.capped:
             kept = [
-                [(rule, _room(counters, rule, row.membership_id, day, points)) for rule, points in pairs]
+                [(rule, room_left(counters, rule, row.membership_id, day, points)) for rule, points in pairs]
                 for counters, pairs in zip(used, sides, strict=True)
             ]
             self._add(row, tier_id, kept[0], kept[1])
@@ -568,33 +579,8 @@ def _question(leaf: Leaf) -> tuple[str, str, Any]:
     return leaf.name, leaf.op, leaf.value
 
 
-def _room(used: dict[Any, Decimal], rule: RuleTerms, membership_id: int, day: dt.date, points: int) -> int:
-    """How many of the points the caps leave; counts them as used."""
-    if not points or not rule.caps.is_counted:
-        return points
-    caps, one = rule.caps, Decimal(1)
-    keys: list[tuple[Any, Decimal, Decimal]] = []
-    if caps.day is not None:
-        keys.append(((rule.code, membership_id, day), Decimal(caps.day), one))
-    if caps.month is not None:
-        keys.append(((rule.code, membership_id, day.year, day.month), Decimal(caps.month), one))
-    if caps.member is not None:
-        keys.append(((rule.code, membership_id), Decimal(caps.member), one))
-    if caps.points is not None:
-        keys.append(((rule.code, "points"), Decimal(caps.points), one))
-    if caps.money is not None:
-        keys.append(((rule.code, "money"), caps.money, rule.point_cost or Decimal(0)))
-    for key, cap, worth in keys:
-        if worth:
-            points = min(points, max(0, int(((cap - used[key]) / worth).to_integral_value(rounding=ROUND_FLOOR))))
-    for key, _cap, worth in keys:
-        used[key] += points * worth
-    return points
-
-
-def _stream(rows: Any) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query a page at a time, from a cursor of the server's."""
-    sql, params = rows.query.sql_with_params()
+def _stream(sql: str, params: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement a page at a time, from a cursor of the server's."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql, params)
         while page := cursor.fetchmany(PAGE):

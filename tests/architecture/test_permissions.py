@@ -88,6 +88,7 @@ TABLE = {
     "loyalty:statement": "LNNYYYYYY ---------",
     "loyalty:reverse_adjustment": "--------- LNNNNNYYN",
     "loyalty:void_stay": "--------- LNNHHNHHN",
+    "loyalty:move_stay": "LNNNNNYYN LNNNNNYYN",
     "loyalty:cancel_redemption": "--------- LNNYYNYYN",
     "loyalty:fulfilments": "LNNYYYYYY ---------",
     "loyalty:demand": "LNNYYYYYY ---------",

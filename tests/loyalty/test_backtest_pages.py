@@ -154,8 +154,8 @@ def test_a_manager_asks_for_a_back_test_and_reads_what_it_says(
 
 
 def test_it_tells_whose_figures_would_reach_another_tier(draft, programme):
-    """Of 2,034 qualifying points each yuan twice makes 4,068; only the former are counted as yet."""
-    for code, points in (("silver", 2000), ("gold", 4000), ("diamond", 4069)):
+    """The 800 points of the stay in the window count; the draft makes 1,600 of them."""
+    for code, points in (("silver", 800), ("gold", 1600), ("diamond", 1601)):
         TierCriteria.objects.filter(tier__programme=programme, tier__code=code).update(
             conditions={"all": [{"field": "points", "op": "gte", "value": points}]}
         )

@@ -423,6 +423,28 @@ def test_a_stay_of_another_property_cannot_be_voided(client, receptionist, place
     assert response.status_code == 404
 
 
+def test_a_manager_moves_a_stay_to_the_right_member_and_back(client, place, programme):
+    wrong, right = make_member(programme), make_member(programme)
+    client.force_login(make_staff(Role.PROPERTY_MANAGER, place=place))
+    client.post(url("post_stay", wrong.guest), stay(place))
+    posted = Stay.objects.get()
+    brought = Posting.objects.get(account__membership=wrong).points
+    move = reverse("loyalty:move_stay", args=[posted.public_id])
+    assert move in client.get(reverse("members:guest", args=[wrong.guest.public_id])).content.decode()
+    assert client.post(move, {"request_key": key(), "number": "none", "reason": "同名"}).status_code == 422
+    assert client.post(move, {"request_key": key(), "number": right.number, "reason": ""}).status_code == 422
+
+    assert client.post(move, {"request_key": key(), "number": right.number, "reason": "同名"}).status_code == 302
+
+    earned = Account.objects.get(membership=right)
+    assert earned.available + earned.pending == brought
+    assert available(wrong) == 0
+    assert client.post(move, {"request_key": key(), "number": wrong.number, "reason": "弄错"}).status_code == 302
+    assert Stay.objects.get().guest == wrong.guest
+    client.force_login(make_staff(place=place))
+    assert client.get(move).status_code == 403
+
+
 # Redemption
 
 

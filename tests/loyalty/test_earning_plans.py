@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from loyalty.rules.earning import Bill, Caps, Charge, RuleTerms, award_stay
-from loyalty.rules.earning.plan import as_cents, plan_stays
+from loyalty.rules.earning.plan import CENTS, plan_stays
 
 DAY = dt.date(2026, 6, 12)  # a Friday
 NIGHTS = [DAY + dt.timedelta(days=day) for day in range(3)]
@@ -61,7 +61,7 @@ def planned(rows, rules, unit_value):
     )
     if plan is None:
         return None
-    points = plan.points([as_cents(amount) for _category, _day, amount in rows])
+    points = plan.points([int(amount * CENTS) for _category, _day, amount in rows])
     return {rule.code: found for rule, found in points if found}
 
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import lcm
 
 from loyalty.rules.earning.award import Bill, _Part, _Reckoning
-from loyalty.rules.earning.folio import ZERO, Charge
+from loyalty.rules.earning.folio import Charge
 from loyalty.rules.earning.terms import AMOUNT, BEST_OF, FIXED, MULTIPLIER, NIGHTS, RATE, RuleTerms
 
 CENTS = 100
@@ -151,8 +151,3 @@ def _charges(units: frozenset[int], reckoning: _Reckoning) -> list[int]:
     """The lines of the shape among some units: the reckoning has sorted them by date."""
     charges = reckoning.folio.charges
     return sorted(int(charges[unit].reference) for unit in units if unit < len(charges))
-
-
-def as_cents(amount: Decimal) -> int:
-    """An amount of money in hundredths."""
-    return int((amount or ZERO) * CENTS)
