@@ -52,6 +52,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "voucher", "confirmation_number"),
             ("loyalty", "voucherbatch", "stacks"),
             ("loyalty", "storedvaluemovement", "account_balance_wallet"),
+            ("loyalty", "pointstransfer", "swap_horiz"),
             ("loyalty", "tierchange", "trending_up"),
             ("loyalty", "qualificationentry", "checklist"),
         ),
@@ -70,6 +71,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "reward", "card_giftcard"),
             ("loyalty", "vouchertype", "local_activity"),
             ("loyalty", "storedvaluepolicy", "savings"),
+            ("loyalty", "transferpolicy", "move_up"),
         ),
     ),
     (

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import desk, friends, vouchers, wallet
+from loyalty.views import desk, friends, transfers, vouchers, wallet
 
 app_name = "loyalty"
 
@@ -28,4 +28,5 @@ urlpatterns = [
     path("redemptions/<uuid:public_id>/cancel/", desk.cancel_redemption_view, name="cancel_redemption"),
     *vouchers.urlpatterns,
     *wallet.urlpatterns,
+    *transfers.urlpatterns,
 ]

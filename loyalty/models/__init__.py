@@ -23,6 +23,7 @@ from loyalty.models.tiers import (
     TierReviewRow,
     TierWarning,
 )
+from loyalty.models.transfer import PointsTransfer, TransferPolicy
 from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
 from loyalty.models.wallet import StoredValueMovement, StoredValuePolicy, TopUpStep
 
@@ -41,6 +42,7 @@ __all__ = [
     "Lot",
     "LotMove",
     "Membership",
+    "PointsTransfer",
     "Posting",
     "Programme",
     "QualificationEntry",
@@ -68,6 +70,7 @@ __all__ = [
     "TierSource",
     "TierWarning",
     "TopUpStep",
+    "TransferPolicy",
     "Voucher",
     "VoucherBatch",
     "VoucherBlackout",

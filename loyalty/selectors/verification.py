@@ -11,7 +11,8 @@ from django.db import connection, transaction
 
 SAMPLES = 5
 
-# Triggers of the migrations 0004 and 0008_ledger_guards, 0041_voucher_guards and 0091_stored_value_guards; each must exist and be enabled.
+# Triggers of the migrations 0004 and 0008_ledger_guards, 0041_voucher_guards,
+# 0091_stored_value_guards and 0093_transfer_guards; each must exist and be enabled.
 GUARDS = (
     "loyalty_account_check_insert",
     "loyalty_account_check_update",
@@ -33,6 +34,9 @@ GUARDS = (
     "loyalty_lotmove_append_only",
     "loyalty_lotmove_check",
     "loyalty_lotmove_no_truncate",
+    "loyalty_pointstransfer_kept",
+    "loyalty_pointstransfer_no_truncate",
+    "loyalty_pointstransfer_stays",
     "loyalty_posting_append_only",
     "loyalty_posting_check",
     "loyalty_posting_no_truncate",

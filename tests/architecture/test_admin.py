@@ -30,6 +30,7 @@ WITHOUT_ADMIN = {
     "loyalty.RequestKey": "idempotency keys, shown on the posting's page; composite key",
     "loyalty.ReferralCode": "the member's own code, shown on the guest's card",
     "loyalty.SourceKey": "business keys, shown on the posting's page; composite key",
+    "loyalty.TopUpStep": "rows inside the stored-value policy's page",
     "loyalty.VoucherBlackout": "rows inside the voucher type's page",
     "loyalty.VoucherEvent": "rows inside the voucher's page",
     "feedback.TicketEvent": "rows inside the ticket's page",
