@@ -11,7 +11,6 @@ from django.db.models import Sum
 from hotels.models import Property, User
 from loyalty.models import Lot
 from loyalty.rules.wallet import GIFT_SUFFIX
-from loyalty.selectors.card import desk_programme
 from loyalty.selectors.wallet import spendable
 from members.models import Guest
 
@@ -21,11 +20,7 @@ def card_context(guest: Guest, user: User, place: Property, now: dt.datetime) ->
     if not user.has_perm("loyalty.view_storedvaluemovement", place):
         return {"balances": []}
     sums = (
-        Lot.objects.filter(
-            spendable(place.local_date(now)),
-            account__membership__guest=guest,
-            account__membership__programme=desk_programme(),
-        )
+        Lot.objects.filter(spendable(place.local_date(now)), account__membership__guest=guest)
         .exclude(account__unit="points")
         .values_list("account__unit")
         .annotate(left=Sum("remaining"))
