@@ -1,4 +1,4 @@
-"""Stored value in the admin: policies with their gifts are set here, movements are read."""
+"""Stored value and transfers in the admin: policies are set here, what happened is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unfold.decorators import display
 from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ScopedInline
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.admin.friends import PolicyAdmin
-from loyalty.models import StoredValueMovement, StoredValuePolicy, TopUpStep
+from loyalty.models import PointsTransfer, StoredValueMovement, StoredValuePolicy, TopUpStep, TransferPolicy
 from loyalty.rules.money import money
 
 MINOR = 100
@@ -171,3 +171,32 @@ class StoredValueMovementAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
     def gift_text(self, movement: StoredValueMovement) -> str:
         """As money."""
         return money(Decimal(movement.gift) / MINOR, movement.currency)
+
+
+@admin.register(TransferPolicy)
+class TransferPolicyAdmin(PolicyAdmin):
+    """How much members may pass on."""
+
+    list_display = (
+        "effective_from",
+        "programme",
+        "is_open",
+        "min_points",
+        "max_points",
+        "fee_points",
+        "year_limit_out",
+        "year_limit_in",
+    )
+
+
+@admin.register(PointsTransfer)
+class PointsTransferAdmin(GrowingMixin, ReadOnlyAdmin):
+    """Points that members passed on."""
+
+    list_display = ("made_at", "giver", "receiver", "points", "fee_points", "property", "actor", "undone_at")
+    list_select_related = ("giver", "receiver", "policy", "property", "actor")
+    list_filter = ("property", ("made_at", RangeDateTimeFilter))
+    ordering = ("-id",)
+    search_fields = ("=giver__number", "=receiver__number")
+    search_help_text = _("Whole membership number")
+    exclude = ("public_id",)

@@ -121,6 +121,8 @@ TABLE = {
     "loyalty:finance_rows": "LNNNNHHHH ---------",
     "loyalty:finance_report": "LNNNNHHHH ---------",
     "loyalty:member_statement": "LNNYYYYYY ---------",
+    "loyalty:transfer_points": "LNNYYNYYN LNNYYNYYN",
+    "loyalty:undo_transfer": "--------- LNNRRNRRN",
     "loyalty:top_up": "LNNYYNYYN LNNYYNYYN",
     "loyalty:pay_stored_value": "LNNYYNYYN LNNYYNYYN",
     "loyalty:refund_stored_value": "LNNNNNYYN LNNNNNYYN",
@@ -391,6 +393,18 @@ ADMIN = {
         Role.GROUP_MANAGER: "vacd",
         Role.AUDITOR: "v",
     },
+    "loyalty.TransferPolicy": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "vacd",
+        Role.AUDITOR: "v",
+    },
+    "loyalty.PointsTransfer": {
+        Role.MARKETER: "v",
+        Role.PROPERTY_MANAGER: "v",
+        Role.GROUP_MANAGER: "v",
+        Role.AUDITOR: "v",
+    },
     "loyalty.StoredValueMovement": {
         Role.MARKETER: "v",
         Role.PROPERTY_MANAGER: "v",
@@ -456,6 +470,7 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
         "tickets/": member.ticket.public_id,
         "imports/": samples.batch.public_id,
         "vouchers/": member.voucher.public_id,
+        "point-transfers/": member.transfer.public_id,
         "stored-value/": member.stored.public_id,
     }
     values = {
