@@ -39,6 +39,9 @@ class AdjustPoints:
 
 
 def _adjust(order: Order) -> PostingResult:
+    if order.actor is None:
+        # Nobody corrects a balance but staff.
+        raise TypeError(order)
     return redemptions.adjust_points(
         actor=order.actor,
         now=order.now,
@@ -63,6 +66,9 @@ def _price(payload: RedeemReward) -> int:
 
 
 def _redeem(order: Order) -> Redemption:
+    if order.place is None:
+        # A property gives the reward.
+        raise TypeError(order)
     return redemptions.redeem_reward(
         actor=order.actor,
         now=order.now,
