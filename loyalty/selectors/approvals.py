@@ -269,9 +269,8 @@ def waiting_sentence(request: ApprovalRequest) -> str:
 def signed_value(request: ApprovalRequest) -> Decimal:
     """The amount, below zero where points are taken off by hand."""
     value: Decimal = request.value
-    if request.kind == MovementKind.ADJUST and int(request.payload.get("points", 0)) < 0:
-        return -value
-    return value
+    is_taken_off = request.kind == MovementKind.ADJUST and int(request.payload.get("points", 0)) < 0
+    return -value if is_taken_off else value
 
 
 @dataclass(frozen=True, slots=True)
