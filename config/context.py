@@ -42,7 +42,7 @@ ENTRIES = (
     ("guests", gettext_noop("Guests"), "members:guests", "users", "members.view_guest"),
     ("tickets", gettext_noop("Tickets"), "feedback:tickets", "clipboard-list", "feedback.view_ticket"),
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
-    ("duplicates", gettext_noop("Duplicates"), "members:duplicates", "user-search", "members.merge_guests"),
+    ("duplicates", gettext_noop("Doubles"), "members:duplicates", "user-search", "members.merge_guests"),
     ("imports", gettext_noop("Imports"), "members:imports", "file-import", "members.import_guests"),
     ("admin", gettext_noop("Administration"), "admin:index", "settings", "admin"),
 )
