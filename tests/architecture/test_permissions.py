@@ -458,7 +458,7 @@ def arguments(route: str, samples: SimpleNamespace) -> dict[str, object]:
     """Records of the samples for the parts of an address."""
     member = samples.member
     records = {
-        "guests/merges/": samples.merge.public_id,
+        "merges/": samples.merge.public_id,
         "guests/": member.guest.public_id,
         "stays/": member.stay.public_id,
         "redemptions/": member.redemption.public_id,
