@@ -103,7 +103,8 @@ TABLE = {
     "feedback:handover": "LNNNYNYYN ---------",
     "feedback:notifications": "LNNYYYYYY ---------",
     "feedback:read_notifications": "--------- LNNYYYYYY",
-    "feedback:attachment": "LNNYYYYYY ---------",
+    # The sample's file lies nowhere.
+    "feedback:attachment": "LNNHHHHHH ---------",
     "feedback:take": "--------- LNNNYNYYN",
     "feedback:assign": "--------- LNNNYNYYN",
     "feedback:reply": "--------- LNNNYNYYN",
