@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -282,6 +282,8 @@ def attach(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def attachment(request: HttpRequest, public_id: UUID, file_id: UUID) -> FileResponse:
     """A file of a ticket that the user may see; pictures are shown, all else is saved."""
     found = get_object_or_404(Attachment, public_id=file_id, ticket__in=tickets_of(request).filter(public_id=public_id))
+    if not found.file or not found.file.storage.exists(found.file.name):
+        raise Http404
     response = FileResponse(
         found.file.open("rb"),
         content_type=found.content_type,
