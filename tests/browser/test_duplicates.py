@@ -37,7 +37,7 @@ def test_a_pair_is_merged_by_key_and_taken_back(pair, hotel, page, live_server, 
 
     page.keyboard.press("z")
     page.locator(".toast-undo").wait_for(state="detached")
-    page.locator("#guest").get_by_text("王雨桐").first.wait_for()
+    page.locator("#guest").get_by_role("heading", name="王雨桐").wait_for()
     assert Guest.objects.exclude(merged_into=None).count() == 0
 
 

@@ -137,7 +137,7 @@ def test_lots_keep_class_expiry_release_property_and_cost(programme, place):
     assert lots_of(kept) == sorted(of_gone + of_kept)
     undo(row)
     assert (lots_of(gone), lots_of(kept)) == (of_gone, of_kept)
-    assert list(verify_ledger()) == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_every_posting_of_a_merge_says_so_in_a_sentence(programme, place):
@@ -164,7 +164,7 @@ def test_points_spent_since_the_merge_come_from_the_survivors_others(programme, 
     account = kept.accounts.get()
     assert (account.available, account.debt) == (100, 0)
     assert gone.accounts.get().available == 300
-    assert list(verify_ledger()) == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_what_is_earned_since_the_merge_stays_with_the_survivor(programme, place):
@@ -184,7 +184,7 @@ def test_a_stay_voided_after_the_merge_is_taken_from_the_survivor(programme, pla
     merge(kept, gone)
     void_stay(actor=None, now=LATER, stay_id=stay.pk, reason="wrong room")
     assert [(a.available, a.pending, a.debt) for a in (kept.accounts.get(), gone.accounts.get())] == [(0, 0, 0)] * 2
-    assert list(verify_ledger()) == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_a_redemption_canceled_after_the_merge_goes_to_the_survivor(programme, place):
@@ -203,7 +203,7 @@ def test_a_redemption_canceled_after_the_merge_goes_to_the_survivor(programme, p
     undo(row)
     assert (kept.accounts.get().available, gone.accounts.get().available) == (0, 2000)
     assert Redemption.objects.get().membership == gone
-    assert list(verify_ledger()) == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_points_that_are_set_aside_or_owed_hold_a_merge_up(programme, place):
@@ -367,4 +367,4 @@ def test_undoing_restores_everything(programme, place, of_kept, of_gone, refuses
     row = merge(kept, gone)
     undo(row, now=NOW)
     assert state() == before
-    assert list(verify_ledger()) == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
