@@ -91,7 +91,7 @@ def work() -> None:
         pass
 
 
-def measure(options: argparse.Namespace) -> None:
+def measure(options: argparse.Namespace) -> None:  # noqa: PLR0915 – one measurement after the other
     import django  # noqa: PLC0415
 
     django.setup()

@@ -26,4 +26,5 @@ class FeedbackConfig(AppConfig):
         drafts.register_draft_form("feedback.note", drafts.DraftForm(("text",), ("text",)))
         drafts.register_draft_form("feedback.close", drafts.DraftForm(("root_cause", "resolution"), ("resolution",)))
         merges = import_module("members.services.merges")
+        merges.register_merge_handler(merges.MoveRows(self.get_model("Case"), "guest"))
         merges.register_merge_handler(merges.MoveRows(self.get_model("Ticket"), "guest"))

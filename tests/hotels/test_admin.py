@@ -94,7 +94,23 @@ def test_adding_and_deleting_are_kept_whole(client):
 
     client.post(
         reverse("admin:loyalty_reward_add"),
-        {"programme": programme.pk, "code": "tea", "category": "food", "points": 50, "name": "茶", "is_active": "on"},
+        {
+            "programme": programme.pk,
+            "code": "tea",
+            "category": "food",
+            "points": 50,
+            "name": "茶",
+            "is_active": "on",
+            "lead_hours": 0,
+            "cancel_hours": 24,
+            "open_days": 30,
+            "fulfilment": "later",
+            **{
+                f"{inline}-{count}_FORMS": 0
+                for inline in ("prices", "stock", "limits", "blackouts")
+                for count in ("TOTAL", "INITIAL")
+            },
+        },
     )
     reward = programme.rewards.get()
     client.post(reverse("admin:loyalty_reward_delete", args=[reward.pk]), {"post": "yes"})

@@ -27,7 +27,7 @@ def test_schedule_names_tasks_that_exist_and_jobs_that_are_registered():
     assert {task.task for name, task in scheduled.items() if name in NAMES} <= set(current_app.tasks)
     assert (
         {json.loads(task.kwargs)["job"] for task in scheduled.values() if task.task == "loyalty.start_job_runs"}
-        == {"notify_expiry", "grant_birthdays", "review_tiers"}
+        == {"notify_expiry", "grant_birthdays", "review_tiers", "settle"}
         <= set(registered_jobs())
     )
 

@@ -6,20 +6,28 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, Q
+from django.utils.translation import gettext as _
 
 from loyalty.models import (
+    Account,
+    ApprovalRequest,
     ChallengeEntry,
     Entitlement,
     ExpiryNotice,
     JobError,
     Membership,
+    MovementRecord,
+    PointsTransfer,
     QualificationEntry,
     Redemption,
     Referral,
     ReferralCode,
+    RewardUse,
     RuleUse,
+    SettlementItem,
     SocialShare,
+    StoredValueMovement,
     TierChange,
     TierGrant,
     TierReviewRow,
@@ -30,7 +38,7 @@ from loyalty.models import (
 from loyalty.services.merging.points import Points
 from loyalty.services.tiers import Move, change_tiers, review_tiers
 from loyalty.services.vouchers.history import change_vouchers, event_values
-from members.services.merges import Keeps, MergeScope, MoveRows, register_merge_handler
+from members.services.merges import Keeps, MergeRefused, MergeScope, MoveRows, register_merge_handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -274,6 +282,30 @@ class Caps:
                     )
 
 
+class StoredValueLeft:
+    """Money of a member is not moved by a merge: it is spent or paid back before."""
+
+    model: type[Model] = StoredValueMovement
+    field = "membership"
+
+    def merge(self, scope: MergeScope) -> None:
+        """Refuse while the membership that goes has stored value.
+
+        Raises:
+            MergeRefused: `stored_value_left`.
+        """
+        gone = [pk for pk, _kept in scope.pairs[MEMBERSHIP]]
+        accounts = Account.objects.filter(membership__in=gone).exclude(unit="points")
+        if accounts.filter(Q(available__gt=0) | Q(pending__gt=0) | Q(held__gt=0)).exists():
+            raise MergeRefused(
+                code="stored_value_left",
+                message=_("The profile that goes has stored value. Keep it, or pay the value back first."),
+            )
+
+    def undo(self, scope: MergeScope, moved: None) -> None:
+        """Nothing moved."""
+
+
 def register() -> None:
     """Register what becomes of the rows of `loyalty`; memberships first, for they make the pairs."""
     register_merge_handler(Memberships())
@@ -282,6 +314,8 @@ def register() -> None:
     register_merge_handler(Vouchers())
     register_merge_handler(Caps())
     register_merge_handler(MoveRows(Redemption, "membership"))
+    register_merge_handler(MoveRows(RewardUse, "membership", unique=[("reward", "period")]))
+    register_merge_handler(StoredValueLeft())
     register_merge_handler(MoveRows(SocialShare, "membership"))
     register_merge_handler(MoveRows(TierGrant, "membership", unique=[("source", "reference")]))
     register_merge_handler(MoveRows(ChallengeEntry, "membership", unique=[("challenge",)]))
@@ -298,5 +332,10 @@ def register() -> None:
     )
     register_merge_handler(Keeps(JobError, "membership", "The history of a run."))
     register_merge_handler(Keeps(TierReviewRow, "membership", "A review judges each row again before it applies it."))
+    register_merge_handler(Keeps(ApprovalRequest, "membership", "What was asked for is not altered."))
+    register_merge_handler(Keeps(MovementRecord, "membership", "What was done is not altered."))
+    register_merge_handler(Keeps(SettlementItem, "account", "A closed month is not altered."))
+    for side in ("giver", "receiver"):
+        register_merge_handler(Keeps(PointsTransfer, side, "Who gave what to whom is not altered."))
     for field in ("from_membership", "membership"):
         register_merge_handler(Keeps(VoucherEvent, field, "The history of a voucher is not altered."))
