@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from itertools import product
 
 from hotels.models import Property, Role, User
 from loyalty.models import (
@@ -17,6 +18,7 @@ from loyalty.models import (
     VoucherType,
 )
 from loyalty.services.approvals import AdjustPoints, IssueVoucher, RedeemReward, perform_or_request
+from loyalty.services.redemptions import RedemptionError, quote_reward
 
 Kind, Check = MovementKind, VelocityRule.Check
 # kind, role, unit, per movement, per day, who decides about more
@@ -83,17 +85,7 @@ def make_approvals(programme: Programme, places: list[Property], users: dict[str
         .order_by("-available", "pk")
         .values_list("membership", "available")[:4]
     )
-    reward = Reward.objects.filter(programme=programme, points__gte=LARGE_REWARD).order_by("points").first()
-    if reward is not None and rich and rich[0][1] >= reward.points:
-        perform_or_request(
-            kind=Kind.REDEEM,
-            actor=users["reception"],
-            now=now,
-            membership_id=rich[0][0],
-            payload=RedeemReward(membership_id=rich[0][0], reward_id=reward.pk, points=reward.points),
-            place=place,
-            idempotency_key="demo-redeem",
-        )
+    _ask_for_a_large_reward(programme, places, users, rich, now=now)
     for number, (membership_id, _available) in enumerate(rich[1:3]):
         perform_or_request(
             kind=Kind.ADJUST,
@@ -119,3 +111,37 @@ def make_approvals(programme: Programme, places: list[Property], users: dict[str
             reason="婚宴延误致歉",
             idempotency_key="demo-voucher",
         )
+
+
+def _ask_for_a_large_reward(
+    programme: Programme,
+    places: list[Property],
+    users: dict[str, User],
+    rich: list[tuple[int, int]],
+    *,
+    now: dt.datetime,
+) -> None:
+    rewards = Reward.objects.filter(programme=programme, points__gte=LARGE_REWARD).order_by("points")
+    for (membership_id, available), reward, place in product(rich[:1], rewards, places):
+        try:
+            option = quote_reward(now=now, membership_id=membership_id, reward_id=reward.pk, place=place)
+        except RedemptionError:
+            continue
+        if option.points > available:
+            continue
+        perform_or_request(
+            kind=Kind.REDEEM,
+            actor=users["reception"],
+            now=now,
+            membership_id=membership_id,
+            payload=RedeemReward(
+                membership_id=membership_id,
+                reward_id=reward.pk,
+                points=option.points,
+                cash=option.cash,
+                price_id=option.price_id,
+            ),
+            place=place,
+            idempotency_key="demo-redeem",
+        )
+        return
