@@ -57,23 +57,18 @@ class CountForm(ReasonForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in MEASURES:
-            is_money = name == "amount"
-            kind = forms.DecimalField if is_money else forms.IntegerField
-            self.fields[name] = kind(
-                label=LABELS[name],
-                required=False,
-                widget=(UnfoldAdminDecimalFieldWidget if is_money else UnfoldAdminIntegerFieldWidget)(),
-                **(
-                    {"max_digits": 12, "decimal_places": 2} if is_money else {"max_value": 10**6, "min_value": -(10**6)}
-                ),
+            self.fields[name] = (
+                forms.DecimalField(max_digits=12, decimal_places=2, widget=UnfoldAdminDecimalFieldWidget())
+                if name == "amount"
+                else forms.IntegerField(min_value=-(10**6), max_value=10**6, widget=UnfoldAdminIntegerFieldWidget())
             )
+            self.fields[name].label, self.fields[name].required = LABELS[name], False
         self.order_fields(["business_date", *MEASURES, "reason"])
 
     def figures(self) -> Figures:
         """As the service takes them."""
-        return Figures(
-            **{name: self.cleaned_data[name] or (Decimal(0) if name == "amount" else 0) for name in MEASURES}
-        )
+        given: dict[str, Any] = {name: self.cleaned_data[name] for name in MEASURES if self.cleaned_data[name]}
+        return Figures(**given)
 
     def clean(self) -> dict[str, Any] | None:
         """Refuse a day to come."""
