@@ -95,6 +95,7 @@ def measure(options: argparse.Namespace) -> None:
     import django  # noqa: PLC0415
 
     django.setup()
+    from django.conf import settings  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
     from django.utils import timezone  # noqa: PLC0415
@@ -139,6 +140,8 @@ def measure(options: argparse.Namespace) -> None:
     lost = TicketReminder.objects.filter(state="pending", due_at__lte=timezone.now()).count()
     assert lost == 0, lost
     assert told.count() == told.values("reminder").distinct().count() == (options.rounds + 5) * options.due
+    # Pages name their static files without a manifest that `collectstatic` would have made.
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     client = Client()
     client.force_login(agent)
     page = f"/tickets/{Ticket.objects.filter(property=place).latest('pk').public_id}/"

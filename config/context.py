@@ -48,7 +48,7 @@ ENTRIES = (
     ("shares", gettext_noop("Shares"), "loyalty:shares", "share", "loyalty.decide_share"),
     ("finance", gettext_noop("Finance"), "loyalty:finance", "report-money", "loyalty.view_finance"),
     ("approvals", gettext_noop("Approvals"), "loyalty:approvals", "checks", "loyalty.view_approvalrequest"),
-    ("duplicates", gettext_noop("Duplicates"), "members:duplicates", "user-search", "members.merge_guests"),
+    ("duplicates", gettext_noop("Doubles"), "members:duplicates", "user-search", "members.merge_guests"),
     (
         "wallet",
         gettext_noop("Stored value"),

@@ -55,6 +55,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "approvalrequest", "approval"),
             ("loyalty", "movementrecord", "swap_horiz"),
             ("loyalty", "storedvaluemovement", "account_balance_wallet"),
+            ("loyalty", "pointstransfer", "swap_horiz"),
             ("loyalty", "tierchange", "trending_up"),
             ("loyalty", "qualificationentry", "checklist"),
         ),
@@ -75,6 +76,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("loyalty", "vouchertype", "local_activity"),
             ("loyalty", "settlementrate", "price_change"),
             ("loyalty", "storedvaluepolicy", "savings"),
+            ("loyalty", "transferpolicy", "move_up"),
         ),
     ),
     (

@@ -35,6 +35,8 @@ DESK = (
     "loyalty.view_storedvaluemovement",
     "loyalty.top_up_stored_value",
     "loyalty.spend_stored_value",
+    "loyalty.view_pointstransfer",
+    "loyalty.transfer_points",
     "feedback.view_ticket",
     "feedback.add_ticket",
 )

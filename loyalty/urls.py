@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.views import approvals, desk, finance, friends, moves, rewards, statements, vouchers, wallet
+from loyalty.views import approvals, desk, finance, friends, moves, rewards, statements, transfers, vouchers, wallet
 
 app_name = "loyalty"
 
@@ -32,4 +32,5 @@ urlpatterns = [
     *finance.urlpatterns,
     *statements.urlpatterns,
     *wallet.urlpatterns,
+    *transfers.urlpatterns,
 ]

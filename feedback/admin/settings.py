@@ -207,7 +207,7 @@ class ShiftAdmin(GrowingMixin, GroupOrPlaceAdmin):
     search_fields = ["user__username", "user__display_name"]
     autocomplete_fields = ["user"]
 
-    def save_model(self, request: HttpRequest, obj: Shift, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Store the shift, then give out what waits for it."""
         super().save_model(request, obj, form, change)
         assign_waiting(now=timezone.now())

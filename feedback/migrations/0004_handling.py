@@ -15,7 +15,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("feedback", "0003_cases"),
+        ('feedback', '0003_cases'),
         ('hotels', '0006_draft'),
         ('loyalty', '0061_benefit_quantity_given'),
         ('members', '0011_booking_reference'),
@@ -678,5 +678,17 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='notification',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['assigned', 'reminder', 'overdue', 'replied'])), name='feedback_notification_kind_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='macro',
+            constraint=models.CheckConstraint(condition=models.Q(('category__in', ['', 'room', 'cleanliness', 'noise', 'service', 'food', 'billing', 'loyalty', 'other'])), name='feedback_macro_category_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='ticket',
+            constraint=models.CheckConstraint(condition=models.Q(('root_cause__in', ["","equipment","cleaning","staff","staffing","process","supplier","information","other_guests","outside","none","unknown"])), name='feedback_ticket_cause_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='ticketevent',
+            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ["","in_person","phone","email","sms","wechat","ota"])), name='feedback_ticketevent_channel_known'),
         ),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Q
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hotels.models import User
 
 
-class PlaceOrGroupQuerySet(models.QuerySet[models.Model]):
+class PlaceOrGroupQuerySet(models.QuerySet[Any]):
     """Reads of what a property or the whole group has."""
 
     def visible_to(self, user: User) -> PlaceOrGroupQuerySet:

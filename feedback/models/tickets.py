@@ -194,6 +194,25 @@ class Ticket(models.Model):
                 name="feedback_ticket_closed_has_time",
             ),
             models.CheckConstraint(
+                condition=Q(
+                    root_cause__in=[
+                        "",
+                        "equipment",
+                        "cleaning",
+                        "staff",
+                        "staffing",
+                        "process",
+                        "supplier",
+                        "information",
+                        "other_guests",
+                        "outside",
+                        "none",
+                        "unknown",
+                    ]
+                ),
+                name="feedback_ticket_cause_known",
+            ),
+            models.CheckConstraint(
                 condition=~Q(status="closed") | ~Q(root_cause=""), name="feedback_ticket_closed_has_cause"
             ),
             models.CheckConstraint(
@@ -325,6 +344,10 @@ class TicketEvent(models.Model):
                     ]
                 ),
                 name="feedback_ticketevent_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__in=["", "in_person", "phone", "email", "sms", "wechat", "ota"]),
+                name="feedback_ticketevent_channel_known",
             ),
             # A note has no channel, so there is none by which it could reach the guest.
             models.CheckConstraint(

@@ -34,6 +34,14 @@ class Macro(BilingualName):
     class Meta:
         verbose_name = _("reply text")
         verbose_name_plural = _("reply texts")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    category__in=["", "room", "cleanliness", "noise", "service", "food", "billing", "loyalty", "other"]
+                ),
+                name="feedback_macro_category_known",
+            ),
+        ]
 
 
 def attachment_path(attachment: Attachment, _filename: str) -> str:

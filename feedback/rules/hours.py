@@ -49,14 +49,15 @@ def calendar_of(
     make_up = week.get(MAKE_UP_WEEKDAY - 1, [])
     dates: dict[dt.date, list[Span]] = {date: list(make_up) if is_working else [] for date, is_working in holidays}
     own: dict[dt.date, list[Span] | None] = {}
-    for row in exceptions:
-        if row.kind == "closed":
-            own[row.date] = None
-        elif own.get(row.date, []) is not None:
-            spans = own.setdefault(row.date, [])
-            if row.kind == "working":
-                spans.extend(make_up)
-            elif row.opens is not None and row.closes is not None:
-                spans.append(Span.between(row.opens, row.closes))
-    dates.update({date: spans or [] for date, spans in own.items()})
+    for other in exceptions:
+        spans = own.setdefault(other.date, [])
+        if other.kind == "closed":
+            own[other.date] = None
+        elif spans is None:
+            continue
+        elif other.kind == "working":
+            spans.extend(make_up)
+        elif other.opens is not None and other.closes is not None:
+            spans.append(Span.between(other.opens, other.closes))
+    dates.update({date: found or [] for date, found in own.items()})
     return Calendar(zone, week, dates)

@@ -154,7 +154,7 @@ def _first(rules: Iterable[Rule], facts: dict[str, Any], today: dt.date) -> list
 def policy_for(place: Property, facts: dict[str, Any], now: dt.datetime) -> SLAPolicy | None:
     """The service level of a ticket, by the property's date; one query."""
     today = place.local_date(now)
-    in_force = SLAPolicy.objects.filter(effective_from__lte=today).filter(
+    in_force: models.QuerySet[SLAPolicy] = SLAPolicy.objects.filter(effective_from__lte=today).filter(
         Q(effective_until=None) | Q(effective_until__gt=today)
     )
     return next(iter(_first(_ordered(in_force, place), facts, today)), None)
@@ -162,5 +162,6 @@ def policy_for(place: Property, facts: dict[str, Any], now: dt.datetime) -> SLAP
 
 def departments_for(place: Property, facts: dict[str, Any], now: dt.datetime) -> list[str]:
     """Codes of the departments that the rules name for a ticket, the first rule first; one query."""
-    rules = _ordered(RoutingRule.objects.filter(is_active=True), place)
+    active: models.QuerySet[RoutingRule] = RoutingRule.objects.filter(is_active=True)
+    rules = _ordered(active, place)
     return [rule.department_code for rule in _first(rules, facts, place.local_date(now))]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -48,7 +48,7 @@ def _do(request: HttpRequest, found: Ticket, perform: Perform, message: str, *, 
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def take(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Make a ticket one's own; the form says who had it when the page was drawn."""
     found = changeable(request, public_id)
@@ -65,7 +65,7 @@ def take(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def assign(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Give a ticket to a colleague on duty."""
     found = changeable(request, public_id)
@@ -85,7 +85,7 @@ def assign(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def reply(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Record what the guest was told, or with `message` in the form, what the guest said."""
     found = changeable(request, public_id)
@@ -122,7 +122,7 @@ def reply(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def wait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Let the clock stand until the guest answers."""
     found = changeable(request, public_id)
@@ -138,7 +138,7 @@ def wait(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Let the clock run again."""
     found = changeable(request, public_id)
@@ -153,7 +153,7 @@ def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def classify(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Say anew what it is about and how bad it is."""
     found = changeable(request, public_id)
@@ -174,7 +174,7 @@ def classify(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def move(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Give a ticket to another department."""
     found = changeable(request, public_id)
@@ -193,7 +193,7 @@ def move(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Open a further ticket of the same case for another department."""
     found = changeable(request, public_id)
@@ -220,14 +220,14 @@ def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def merge(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """End a ticket that says the same as another one."""
     return _join(request, public_id, services.merge_tickets, "into_id", _("The ticket is merged."))
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def link(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Say that two tickets have to do with each other."""
     return _join(request, public_id, services.link_tickets, "other_id", _("The tickets are linked."))
@@ -256,7 +256,7 @@ def _join(
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def attach(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Put a file on a ticket."""
     found = changeable(request, public_id)
@@ -282,6 +282,8 @@ def attach(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def attachment(request: HttpRequest, public_id: UUID, file_id: UUID) -> FileResponse:
     """A file of a ticket that the user may see; pictures are shown, all else is saved."""
     found = get_object_or_404(Attachment, public_id=file_id, ticket__in=tickets_of(request).filter(public_id=public_id))
+    if not found.file or not found.file.storage.exists(found.file.name):
+        raise Http404
     response = FileResponse(
         found.file.open("rb"),
         content_type=found.content_type,
@@ -295,7 +297,7 @@ def attachment(request: HttpRequest, public_id: UUID, file_id: UUID) -> FileResp
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def recover(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Give the guest something for what went wrong."""
     found = changeable(request, public_id)
@@ -325,7 +327,7 @@ def recover(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required("feedback.change_ticket")
+@staff_required("feedback.view_ticket")
 def undo_recovery(request: HttpRequest, public_id: UUID, recovery_id: UUID) -> HttpResponse:
     """Take back what the guest was given."""
     found = changeable(request, public_id)

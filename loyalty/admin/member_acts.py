@@ -57,18 +57,28 @@ class CountForm(ReasonForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in MEASURES:
-            self.fields[name] = (
-                forms.DecimalField(max_digits=12, decimal_places=2, widget=UnfoldAdminDecimalFieldWidget())
-                if name == "amount"
-                else forms.IntegerField(min_value=-(10**6), max_value=10**6, widget=UnfoldAdminIntegerFieldWidget())
-            )
-            self.fields[name].label, self.fields[name].required = LABELS[name], False
+            if name == "amount":
+                self.fields[name] = forms.DecimalField(
+                    label=LABELS[name],
+                    required=False,
+                    max_digits=12,
+                    decimal_places=2,
+                    widget=UnfoldAdminDecimalFieldWidget(),
+                )
+            else:
+                self.fields[name] = forms.IntegerField(
+                    label=LABELS[name],
+                    required=False,
+                    min_value=-(10**6),
+                    max_value=10**6,
+                    widget=UnfoldAdminIntegerFieldWidget(),
+                )
         self.order_fields(["business_date", *MEASURES, "reason"])
 
     def figures(self) -> Figures:
         """As the service takes them."""
-        given: dict[str, Any] = {name: self.cleaned_data[name] for name in MEASURES if self.cleaned_data[name]}
-        return Figures(**given)
+        numbers: dict[str, Any] = {name: self.cleaned_data[name] or 0 for name in MEASURES}
+        return Figures(**{**numbers, "amount": Decimal(numbers["amount"])})
 
     def clean(self) -> dict[str, Any] | None:
         """Refuse a day to come."""

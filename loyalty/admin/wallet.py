@@ -1,4 +1,4 @@
-"""Stored value in the admin: policies with their gifts are set here, movements are read."""
+"""Stored value and transfers in the admin: policies are set here, what happened is read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from import_export import fields
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
 
 from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, ScopedInline
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.admin.friends import PolicyAdmin
-from loyalty.models import StoredValueMovement, StoredValuePolicy, TopUpStep
+from loyalty.models import PointsTransfer, StoredValueMovement, StoredValuePolicy, TopUpStep, TransferPolicy
 from loyalty.rules.money import money
 
 MINOR = 100
@@ -65,7 +64,7 @@ class StoredValuePolicyAdmin(PolicyAdmin):
     """Gifts, what pays first, refunds and expiry from a date on."""
 
     inlines = (TopUpStepInline,)
-    list_display = (
+    list_display = [
         "effective_from",
         "programme",
         "brand",
@@ -75,15 +74,15 @@ class StoredValuePolicyAdmin(PolicyAdmin):
         "gifts",
         "spending_order",
         "gift_refund",
-    )
-    list_select_related = ("programme", "brand", "property")
-    list_filter = ("programme", "brand", "property")
+    ]
+    list_select_related = ["programme", "brand", "property"]
+    list_filter = ["programme", "brand", "property"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StoredValuePolicy]:
         """Policies with their steps."""
         return super().get_queryset(request).prefetch_related("steps")
 
-    @display(description=_("gifts"))
+    @admin.display(description=_("gifts"))
     def gifts(self, policy: StoredValuePolicy) -> str:
         """What each step gives, as a guest reads it."""
         return " · ".join(
@@ -143,7 +142,7 @@ class StoredValueMovementAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
     place_path = "property"
     resource_classes = (StoredValueMovementResource,)
     formats = EXPORT_FORMATS
-    list_display = (
+    list_display = [
         "made_at",
         "membership",
         "property",
@@ -154,20 +153,49 @@ class StoredValueMovementAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
         "reference",
         "actor",
         "undone_at",
-    )
-    list_select_related = ("membership", "property", "policy", "actor", "top_up")
-    list_filter = ("kind", "method", "property", ("made_at", RangeDateTimeFilter))
+    ]
+    list_select_related = ["membership", "property", "policy", "actor", "top_up"]
+    list_filter = ["kind", "method", "property", ("made_at", RangeDateTimeFilter)]
     ordering = ("-id",)
     search_fields = ("=membership__number", "=reference")
     search_help_text = _("Whole membership number or reference")
     exclude = ("public_id",)
 
-    @display(description=_("principal"))
+    @admin.display(description=_("principal"))
     def principal_text(self, movement: StoredValueMovement) -> str:
         """As money."""
         return money(Decimal(movement.principal) / MINOR, movement.currency)
 
-    @display(description=_("gift"))
+    @admin.display(description=_("gift"))
     def gift_text(self, movement: StoredValueMovement) -> str:
         """As money."""
         return money(Decimal(movement.gift) / MINOR, movement.currency)
+
+
+@admin.register(TransferPolicy)
+class TransferPolicyAdmin(PolicyAdmin):
+    """How much members may pass on."""
+
+    list_display = [
+        "effective_from",
+        "programme",
+        "is_open",
+        "min_points",
+        "max_points",
+        "fee_points",
+        "year_limit_out",
+        "year_limit_in",
+    ]
+
+
+@admin.register(PointsTransfer)
+class PointsTransferAdmin(GrowingMixin, ReadOnlyAdmin):
+    """Points that members passed on."""
+
+    list_display = ["made_at", "giver", "receiver", "points", "fee_points", "property", "actor", "undone_at"]
+    list_select_related = ["giver", "receiver", "policy", "property", "actor"]
+    list_filter = ["property", ("made_at", RangeDateTimeFilter)]
+    ordering = ("-id",)
+    search_fields = ("=giver__number", "=receiver__number")
+    search_help_text = _("Whole membership number")
+    exclude = ("public_id",)

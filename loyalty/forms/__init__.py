@@ -12,7 +12,7 @@ from loyalty.forms.vouchers import (
     VoucherTransferForm,
     VoucherUseForm,
 )
-from loyalty.forms.wallet import StoredValueForm, StoredValueRefundForm, TopUpForm
+from loyalty.forms.wallet import StoredValueForm, StoredValueRefundForm, TopUpForm, TransferForm
 
 __all__ = [
     "AdjustForm",
@@ -37,6 +37,7 @@ __all__ = [
     "StoredValueForm",
     "StoredValueRefundForm",
     "TopUpForm",
+    "TransferForm",
     "VoucherCancelForm",
     "VoucherCodeForm",
     "VoucherIssueForm",

@@ -139,6 +139,8 @@ class StatementForm(forms.Form):
     def __init__(self, *args: Any, today: dt.date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.today = today
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "form-control"
 
     def clean(self) -> dict[str, Any]:
         """Fill in what was left out."""

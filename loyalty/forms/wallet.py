@@ -1,4 +1,4 @@
-"""Stored value at the desk."""
+"""Stored value, and points that go to somebody else, at the desk."""
 
 from __future__ import annotations
 
@@ -64,3 +64,23 @@ class StoredValueRefundForm(StoredValueForm):
         ).queryset = StoredValueMovement.objects.filter(
             membership=membership, kind=StoredValueMovement.Kind.TOP_UP, undone_at=None
         )
+
+
+class TransferForm(DeskForm):
+    """Who gets points, and how many."""
+
+    receiver = forms.CharField(
+        label=_("Membership number of the receiver"),
+        max_length=24,
+        widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "characters"}),
+    )
+    points = forms.IntegerField(label=_("Points"), widget=forms.TextInput(attrs={"inputmode": "numeric"}))
+    reason = forms.CharField(label=_("Reason"), max_length=200, required=False)
+
+    def clean_receiver(self) -> Membership:
+        """The membership with the number."""
+        number = self.cleaned_data["receiver"].strip().upper()
+        membership = Membership.objects.select_related("guest").filter(number=number).first()
+        if membership is None:
+            raise forms.ValidationError(_("There is no membership with this number."))
+        return membership

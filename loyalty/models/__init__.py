@@ -42,6 +42,7 @@ from loyalty.models.tiers import (
     TierReviewRow,
     TierWarning,
 )
+from loyalty.models.transfer import PointsTransfer, TransferPolicy
 from loyalty.models.voucher import Voucher, VoucherBatch, VoucherBlackout, VoucherEvent, VoucherType
 from loyalty.models.wallet import StoredValueMovement, StoredValuePolicy, TopUpStep
 
@@ -66,6 +67,7 @@ __all__ = [
     "Membership",
     "MovementKind",
     "MovementRecord",
+    "PointsTransfer",
     "Posting",
     "Programme",
     "QualificationEntry",
@@ -104,6 +106,7 @@ __all__ = [
     "TierSource",
     "TierWarning",
     "TopUpStep",
+    "TransferPolicy",
     "VelocityRule",
     "Voucher",
     "VoucherBatch",

@@ -8,6 +8,7 @@ depends on where the points came from:
 - an event (`event`, `parts`, `total`) – see `loyalty.services.events`;
 - a redemption (`reward`, `property`, and `canceled` with a reason) – see `loyalty.services.redemptions`;
 - an expiry by inactivity (`inactive_since`, the day of the last activity);
+- a transfer (`transfer`, `member`, the masked number of the other side) – see `loyalty.services.transfers`;
 - stored value (`stored_value`, `part`, `currency`, `property`) – see `loyalty.services.wallet`;
 - nothing of that: then kind, points and reason of the posting make the sentence.
 
@@ -68,9 +69,9 @@ def explain(explanation: Facts | None, *, kind: str = "", points: int | None = N
     if points is not None:
         # What the ledger posted counts: a return may have been cut where lots had lapsed.
         facts["points"] = points
-    for subject, teller in (("stored_value", _of_stored_value), ("merge", _of_merge)):
-        if subject in facts:
-            return teller(facts)
+    for name, sentence in _BY_SUBJECT.items():
+        if name in facts:
+            return sentence(facts)
     if "stay" in facts and facts["kind"] in {"earn", "bonus", "clawback"}:
         return _of_stay(facts)
     if "event" in facts and facts["kind"] == "bonus":
@@ -120,6 +121,32 @@ def name_of(names: Mapping[str, str] | None) -> str:
     if (get_language() or "").startswith("en") and names.get("en"):
         return names["en"]
     return names.get("zh", "")
+
+
+def _of_transfer(facts: Facts) -> str:
+    points = abs(facts["points"])
+    values = {"points": f"{points:,}", "member": facts["member"], "reason": facts["reason"]}
+    sentences = {
+        "out": ngettext(
+            "%(points)s point passed to member %(member)s.", "%(points)s points passed to member %(member)s.", points
+        ),
+        "in": ngettext(
+            "%(points)s point received from member %(member)s.",
+            "%(points)s points received from member %(member)s.",
+            points,
+        ),
+        "fee": ngettext(
+            "%(points)s point of fee for a transfer to member %(member)s.",
+            "%(points)s points of fee for a transfer to member %(member)s.",
+            points,
+        ),
+        "undo": ngettext(
+            "Transfer with member %(member)s undone (%(reason)s): %(points)s point.",
+            "Transfer with member %(member)s undone (%(reason)s): %(points)s points.",
+            points,
+        ),
+    }
+    return sentences[facts["transfer"]] % values
 
 
 def _of_stored_value(facts: Facts) -> str:
@@ -527,4 +554,10 @@ _PLAIN: dict[str, Callable[[Facts], str]] = {
     "clawback": _clawback,
     "hold": _hold,
     "void": _void,
+}
+# What these are about decides the sentence, whatever the kind of posting.
+_BY_SUBJECT: dict[str, Callable[[Facts], str]] = {
+    "transfer": _of_transfer,
+    "stored_value": _of_stored_value,
+    "merge": _of_merge,
 }

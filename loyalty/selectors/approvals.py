@@ -268,9 +268,9 @@ def waiting_sentence(request: ApprovalRequest) -> str:
 
 def signed_value(request: ApprovalRequest) -> Decimal:
     """The amount, below zero where points are taken off by hand."""
-    if request.kind == MovementKind.ADJUST and int(request.payload.get("points", 0)) < 0:
-        return -request.value
-    return request.value
+    value: Decimal = request.value
+    is_taken_off = request.kind == MovementKind.ADJUST and int(request.payload.get("points", 0)) < 0
+    return -value if is_taken_off else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,17 @@ def _actions(guest: Guest, user: User, place: Property, *, is_member: bool) -> l
             ("loyalty.redeem_points", "R", "gift", _("Redeem points"), "loyalty:redeem", 10),
             ("loyalty.use_entitlement", "B", "award", _("Use a benefit"), "loyalty:use_benefit", 15),
             ("loyalty.adjust_points", "A", "adjustments", _("Adjust points"), "loyalty:adjust", 40),
+            ("loyalty.top_up_stored_value", "U", "wallet", _("Top up"), "loyalty:top_up", 42),
+            ("loyalty.spend_stored_value", "Y", "cash", _("Pay from stored value"), "loyalty:pay_stored_value", 43),
+            ("loyalty.transfer_points", "X", "transfer", _("Pass points on"), "loyalty:transfer_points", 46),
+            (
+                "loyalty.refund_stored_value",
+                "K",
+                "receipt-refund",
+                _("Pay stored value back"),
+                "loyalty:refund_stored_value",
+                65,
+            ),
         ]
     else:
         wanted.append(("members.add_guest", "M", "user-star", _("Make a member"), "loyalty:enrol_guest", 5))

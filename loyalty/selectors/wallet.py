@@ -110,9 +110,10 @@ def daily_statement(*, programme_id: int, property_id: int, currency: str, on_da
             lot__funding_property=property_id,
             posting__business_date__lte=on_date,
         )
+        .annotate(is_today=Q(posting__business_date=on_date))
         .values_list(
             "account__unit",
-            Q(posting__business_date=on_date),
+            "is_today",
             "posting__kind",
             KeyTextTransform("stored_value", "posting__explanation"),
         )

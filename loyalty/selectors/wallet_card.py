@@ -7,28 +7,20 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import Sum
-from django.urls import reverse
-from django.utils.translation import gettext as _
 
 from hotels.models import Property, User
 from loyalty.models import Lot
 from loyalty.rules.wallet import GIFT_SUFFIX
-from loyalty.selectors.card import desk_programme
 from loyalty.selectors.wallet import spendable
 from members.models import Guest
-from members.selectors.panels import GuestAction
 
 
 def card_context(guest: Guest, user: User, place: Property, now: dt.datetime) -> dict[str, Any]:
-    """The guest's balances by currency and the actions on them; one query."""
+    """The guest's balances by currency; one query."""
     if not user.has_perm("loyalty.view_storedvaluemovement", place):
-        return {"balances": [], "actions": []}
+        return {"balances": []}
     sums = (
-        Lot.objects.filter(
-            spendable(place.local_date(now)),
-            account__membership__guest=guest,
-            account__membership__programme=desk_programme(),
-        )
+        Lot.objects.filter(spendable(place.local_date(now)), account__membership__guest=guest)
         .exclude(account__unit="points")
         .values_list("account__unit")
         .annotate(left=Sum("remaining"))
@@ -37,19 +29,8 @@ def card_context(guest: Guest, user: User, place: Property, now: dt.datetime) ->
     for unit, left in sums:
         balance = balances.setdefault(unit.removesuffix(GIFT_SUFFIX), [Decimal(0), Decimal(0)])
         balance[unit.endswith(GIFT_SUFFIX)] = Decimal(left) / 100
-    actions = []
-    if user.has_perm("loyalty.top_up_stored_value", place):
-        url = reverse("loyalty:top_up", args=[guest.public_id])
-        actions.append(GuestAction("U", "wallet", _("Top up"), url, 16))
-    if balances and user.has_perm("loyalty.spend_stored_value", place):
-        url = reverse("loyalty:pay_stored_value", args=[guest.public_id])
-        actions.append(GuestAction("Y", "cash", _("Pay from stored value"), url, 17))
-    if balances and user.has_perm("loyalty.refund_stored_value", place):
-        url = reverse("loyalty:refund_stored_value", args=[guest.public_id])
-        actions.append(GuestAction("B", "receipt-refund", _("Pay stored value back"), url, 65))
     return {
         "balances": [
             (currency, principal + gift, principal, gift) for currency, (principal, gift) in sorted(balances.items())
         ],
-        "actions": actions,
     }

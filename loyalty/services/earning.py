@@ -435,7 +435,8 @@ class _Batch:
         return Movement(
             verb=Verb.REVERSE if posting else Verb.EARN,
             now=occurred_at,
-            membership_id=member.membership.pk,
+            # What is taken back is taken where it was given, which after a merge of profiles is another account.
+            membership_id=None if posting else member.membership.pk,
             points=points,
             kind=Posting.Kind.BONUS if is_bonus else Posting.Kind.EARN,
             lot_class="bonus" if is_bonus else "earned",

@@ -156,7 +156,11 @@ def _likely(data: dict[str, Any]) -> list[Likely]:
 
 
 def _likely_context(likely: list[Likely]) -> dict[str, Any]:
-    return {"likely": likely, "likely_ids": ",".join(str(row.guest.public_id) for row in likely)}
+    return {
+        "likely": likely,
+        "must_answer": any(row.is_strong for row in likely),
+        "likely_ids": ",".join(str(row.guest.public_id) for row in likely),
+    }
 
 
 @never_cache

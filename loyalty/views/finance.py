@@ -60,7 +60,14 @@ def _asked(request: HttpRequest) -> tuple[FinanceForm, Scope]:
     form.is_valid()
     start, place = form.chosen_month, form.chosen_property
     end = (start + dt.timedelta(days=32)).replace(day=1)
-    return form, Scope(form.chosen_programme, start, end, [place.pk] if place else _properties_of(user))
+    scope = Scope(
+        form.chosen_programme,
+        start,
+        end,
+        [place.pk] if place else _properties_of(user),
+        place.code if place else "",
+    )
+    return form, scope
 
 
 def _download(request: HttpRequest, paper: Paper, name: str, suffix: str) -> HttpResponse:

@@ -96,6 +96,7 @@ def redeem(request: HttpRequest, public_id: UUID) -> HttpResponse:
             "for_date": request.GET.get("for_date") or today,
             "quantity": request.GET.get("quantity") or 1,
             "reward": request.GET.get("reward", ""),
+            "note": request.GET.get("note", ""),
         },
     )
     if request.method == "POST" and form.is_valid():

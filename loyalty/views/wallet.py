@@ -177,7 +177,8 @@ def refund(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
     left = left_of_top_ups(top_ups=top_ups, on_date=scene["today"])
     open_ones = [(row, left[row.pk]) for row in top_ups if left[row.pk].principal][:SHOWN_TOP_UPS]
-    chosen = form["top_up"].value()
+    # Mostly it is the last one.
+    chosen = form["top_up"].value() or (open_ones[0][0].public_id if open_ones else None)
     context = {
         **scene,
         "form": form,
@@ -278,8 +279,8 @@ def _rows(day: DailyStatement) -> list[tuple[str, list[Decimal]]]:
 
 def _workbook(place: Property, day: DailyStatement, rows: list[tuple[str, list[Decimal]]]) -> HttpResponse:
     book = Workbook()
-    sheet = book.active
-    sheet.title = day.on_date.isoformat()
+    book.remove(book.worksheets[0])
+    sheet = book.create_sheet(day.on_date.isoformat())
     sheet.append([_("Stored value"), place.local_name, day.on_date, day.currency])
     sheet.append([])
     sheet.append(["", _("Principal"), _("Gift"), _("Total")])

@@ -173,8 +173,8 @@ def undo_merge_page(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 urlpatterns = [
-    path("guests/duplicates/", duplicates, name="duplicates"),
-    path("guests/duplicates/search/", search_duplicates, name="search_duplicates"),
-    path("guests/duplicates/<uuid:first>/<uuid:second>/", pair, name="duplicate"),
-    path("guests/merges/<uuid:public_id>/undo/", undo_merge_page, name="undo_merge"),
+    path("duplicates/", duplicates, name="duplicates"),
+    path("duplicates/search/", search_duplicates, name="search_duplicates"),
+    path("duplicates/<uuid:first>/<uuid:second>/", pair, name="duplicate"),
+    path("merges/<uuid:public_id>/undo/", undo_merge_page, name="undo_merge"),
 ]

@@ -36,6 +36,7 @@ from loyalty.models import (
     TierReview,
     TierReviewRow,
     TierWarning,
+    TransferPolicy,
     VelocityRule,
     VoucherBatch,
     VoucherBlackout,
@@ -50,6 +51,7 @@ from loyalty.services.referrals import enter_referral
 from loyalty.services.rules import create_draft, save_rule
 from loyalty.services.shares import submit_share
 from loyalty.services.tier_grants import grant_tier, start_challenge
+from loyalty.services.transfers import transfer_points
 from loyalty.services.vouchers import issue_voucher, order_batch, redeem_voucher, run_batch
 from loyalty.services.wallet import top_up
 from members.models import (
@@ -245,10 +247,20 @@ def make_member(samples: SimpleNamespace):
         place=place,
         idempotency_key=f"sample-{number}",
     )
+    transfer = transfer_points(
+        actor=actor,
+        now=NOW,
+        giver_id=membership.pk,
+        receiver_id=friend.pk,
+        points=10,
+        place=place,
+        idempotency_key=f"sample-{number}",
+    )
     return SimpleNamespace(
         guest=guest,
         membership=membership,
         stored=stored,
+        transfer=transfer,
         stay=stay,
         redemption=redemption,
         referral=referral,
@@ -298,6 +310,7 @@ def make_row_of_everything(samples: SimpleNamespace) -> None:
     ReferralPolicy.objects.create(programme=samples.programme, effective_from=day)
     SharePolicy.objects.create(programme=samples.programme, effective_from=day)
     StoredValuePolicy.objects.create(programme=samples.programme, effective_from=day)
+    TransferPolicy.objects.create(programme=samples.programme, effective_from=day)
     TierBenefit.objects.create(tier=samples.tier, name="迎宾水果", name_en="Fruit", effective_from=dt.date(2020, 1, 1))
     voucher_type = make_voucher_type(samples.programme)
     VoucherBlackout.objects.create(type=voucher_type, first_date=NOW.date(), last_date=NOW.date())
@@ -389,6 +402,7 @@ def make_samples() -> SimpleNamespace:
         effective_from=dt.date(2018, 1, 1),
     )
     StoredValuePolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
+    TransferPolicy.objects.create(programme=programme, effective_from=dt.date(2018, 1, 1))
     make_row_of_everything(samples)
     samples.member = make_member(samples)
     samples.approval = ApprovalRequest.objects.order_by("pk").last()

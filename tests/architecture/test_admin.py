@@ -39,6 +39,7 @@ WITHOUT_ADMIN = {
     "loyalty.RewardPrice": "rows inside the reward's page",
     "loyalty.RewardStock": "rows inside the reward's page",
     "loyalty.RewardUse": "counters of limits; the desk and the preview say what is left",
+    "loyalty.TopUpStep": "rows inside the stored-value policy's page",
     "loyalty.VoucherBlackout": "rows inside the voucher type's page",
     "loyalty.VoucherEvent": "rows inside the voucher's page",
     "feedback.TicketEvent": "rows inside the ticket's page",

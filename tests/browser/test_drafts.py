@@ -61,12 +61,12 @@ def test_leaving_a_page_with_something_not_yet_kept_asks(desk, live_server):
     desk.goto(f"{live_server.url}/tickets/{ticket.public_id}/")
     asked = []
     desk.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
-    desk.locator("[name=text]").press_sequentially("已致电")
+    desk.locator("#id_text").press_sequentially("已致电")
     desk.goto(f"{live_server.url}/tickets/")
     assert asked == ["beforeunload"]
 
     desk.goto(f"{live_server.url}/tickets/{ticket.public_id}/")
-    expect(desk.locator("[name=text]")).to_have_value("已致电")
+    expect(desk.locator("#id_text")).to_have_value("已致电")
     desk.screenshot(path=SCREENSHOTS / "draft_ticket.png", full_page=True)
     desk.goto(f"{live_server.url}/tickets/")
 
@@ -77,11 +77,11 @@ def test_a_lost_session_says_so_and_loses_nothing_that_was_kept(desk, live_serve
     ticket = Ticket.objects.get(subject="空调夜间噪音大")
     address = f"{live_server.url}/tickets/{ticket.public_id}/"
     desk.goto(address)
-    desk.locator("[name=text]").press_sequentially("客人要求换房")
+    desk.locator("#id_text").press_sequentially("客人要求换房")
     note = desk.locator("form[data-draft-form='feedback.note']")
     expect(note.locator("[data-draft-status]")).to_contain_text("草稿已于", timeout=9000)
     Session.objects.all().delete()
-    desk.locator("[name=text]").press_sequentially("，已安排")
+    desk.locator("#id_text").press_sequentially("，已安排")
     expect(note.locator("[data-draft-status]")).to_contain_text("未能保存", timeout=9000)
 
     # Signed in again in another tab, the page goes on where it was.

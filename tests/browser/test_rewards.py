@@ -42,19 +42,21 @@ def test_a_reward_is_redeemed_with_three_keys_handed_over_and_printed(desk, hote
         desk.screenshot(path=SCREENSHOTS / f"redeem-{name}.png")
         assert blocking(desk) == []
     desk.set_viewport_size(next(iter(SIZES.values())))
-    desk.locator("#dialog [name=for_date]").fill((hotel.now.date() + dt.timedelta(days=2)).isoformat())
-    desk.locator("#dialog [name=for_date]").dispatch_event("change")
-    expect(desk.locator("#dialog [name=for_date]")).to_have_value((hotel.now.date() + dt.timedelta(days=2)).isoformat())
-    desk.keyboard.press("Escape")
-
-    desk.keyboard.press("r")
-    expect(desk.locator("#dialog[open] form.sheet")).to_be_visible()
+    desk.locator("#dialog [name=note]").fill("靠窗")
+    day = (hotel.now.date() + dt.timedelta(days=2)).isoformat()
+    with desk.expect_response(lambda answer: f"for_date={day}" in answer.url):
+        desk.locator("#dialog [name=for_date]").fill(day)
+        desk.keyboard.press("Tab")
+    expect(desk.locator("#dialog [name=for_date]")).to_have_value(day)
+    expect(desk.locator("#dialog [name=note]")).to_have_value("靠窗")
+    desk.locator("#dialog [name=reward]").first.focus()
     desk.keyboard.press("Space")
     desk.keyboard.press("Enter")
     expect(desk.locator("#toasts")).to_contain_text("2,600")
     desk.screenshot(path=SCREENSHOTS / "redeemed.png")
 
     desk.locator(".nav-rewards").click()
+    desk.get_by_role("link", name="以后").click()
     expect(desk.locator("table.data tbody tr")).to_have_count(1)
     desk.screenshot(path=SCREENSHOTS / "fulfilments.png")
     assert blocking(desk) == []

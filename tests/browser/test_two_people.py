@@ -27,16 +27,18 @@ def test_colleagues_see_each_other_and_neither_overwrites_the_other(desk, collea
     desk.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(desk.locator(".others")).to_contain_text("赵伟 正在处理")
 
+    colleague.locator("[name=root_cause]").select_option("staff")
     colleague.locator("[name=resolution]").fill("已换房")
     colleague.get_by_role("button", name="关闭工单").click()
     expect(colleague.locator("#toasts")).to_contain_text("已关闭")
+    desk.locator("[name=root_cause]").select_option("staff")
     desk.locator("[name=resolution]").fill("已道歉")
     desk.get_by_role("button", name="关闭工单").click()
 
     expect(desk.locator(".problems")).to_contain_text("赵伟")
     expect(desk.locator(".problems")).to_contain_text("已换房")
     expect(desk.locator(".problems")).to_contain_text("已道歉")
-    expect(desk.locator("[name=text]")).to_have_value("已道歉")
+    expect(desk.locator("#id_text")).to_have_value("已道歉")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     desk.screenshot(path=SCREENSHOTS / "ticket_stale.png", full_page=True)
     desk.console_errors.clear()  # The browser itself logs the 409.

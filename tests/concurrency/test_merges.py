@@ -45,7 +45,7 @@ def test_a_into_b_and_b_into_a_have_one_effect():
     assert answers.count("merged_already") == 2
     assert Guest.objects.exclude(merged_into=None).count() == 1
     assert sorted(m.accounts.get().available for m in (first, second)) == [0, 120]
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_two_undo_one_merge_once():
@@ -57,4 +57,4 @@ def test_two_undo_one_merge_once():
     together(*[lambda: undo_merge(actor=None, now=NOW, merge_id=row.pk)] * 3)
 
     assert [m.accounts.get().available for m in (kept, gone)] == [100, 20]
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from feedback import services
 from feedback.models import Ticket, TicketEvent
-from feedback.selectors import ticket_clock
+from feedback.selectors.tickets import ticket_clock
 from hotels.models import AuditEntry, Role
 from tests.factories import NOW, make_department, make_guest, make_property, make_staff
 

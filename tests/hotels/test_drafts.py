@@ -160,6 +160,7 @@ def test_words_on_a_ticket_are_restored_and_gone_when_sent(client, user, guest, 
         "draft_form": f"feedback.{name}",
         "draft_object": str(ticket.public_id),
         "request_key": str(uuid.uuid4()),
+        "root_cause": "staff",
         field: "已致电客人",
     }
     client.post(URL, data)

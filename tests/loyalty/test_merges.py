@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.apps import apps
 from django.db.models import ForeignKey
+from django.utils import translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -136,16 +137,17 @@ def test_lots_keep_class_expiry_release_property_and_cost(programme, place):
     assert lots_of(kept) == sorted(of_gone + of_kept)
     undo(row)
     assert (lots_of(gone), lots_of(kept)) == (of_gone, of_kept)
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_every_posting_of_a_merge_says_so_in_a_sentence(programme, place):
     kept, gone = pair(programme, place, points=(0, 700))
     undo(merge(kept, gone))
-    said = [
-        explain(posting.explanation, kind=posting.kind, points=posting.points)
-        for posting in Posting.objects.filter(explanation__has_key="merge").order_by("pk")
-    ]
+    with translation.override("en"):
+        said = [
+            explain(posting.explanation, kind=posting.kind, points=posting.points)
+            for posting in Posting.objects.filter(explanation__has_key="merge").order_by("pk")
+        ]
     assert said == [
         f"Profiles merged: 700 points go to {kept.number}.",
         f"Profiles merged: 700 points come from {gone.number}.",
@@ -162,7 +164,7 @@ def test_points_spent_since_the_merge_come_from_the_survivors_others(programme, 
     account = kept.accounts.get()
     assert (account.available, account.debt) == (100, 0)
     assert gone.accounts.get().available == 300
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_what_is_earned_since_the_merge_stays_with_the_survivor(programme, place):
@@ -182,7 +184,7 @@ def test_a_stay_voided_after_the_merge_is_taken_from_the_survivor(programme, pla
     merge(kept, gone)
     void_stay(actor=None, now=LATER, stay_id=stay.pk, reason="wrong room")
     assert [(a.available, a.pending, a.debt) for a in (kept.accounts.get(), gone.accounts.get())] == [(0, 0, 0)] * 2
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_a_redemption_canceled_after_the_merge_goes_to_the_survivor(programme, place):
@@ -201,7 +203,7 @@ def test_a_redemption_canceled_after_the_merge_goes_to_the_survivor(programme, p
     undo(row)
     assert (kept.accounts.get().available, gone.accounts.get().available) == (0, 2000)
     assert Redemption.objects.get().membership == gone
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []
 
 
 def test_points_that_are_set_aside_or_owed_hold_a_merge_up(programme, place):
@@ -263,7 +265,7 @@ def test_identities_notes_and_vouchers_move_and_come_back(programme, place):
     row = merge(kept, gone)
     assert {text for (text,) in kept.guest.preferences.values_list("text")} == {"花生", "虾"}
     assert [identity.masked for identity in kept.guest.identities.filter(kind="phone", is_primary=True)] == [
-        "138****0001"
+        "138 **** 0001"
     ]
     assert kept.guest.identities.filter(kind="phone").count() == 2
     assert Voucher.objects.get(pk=voucher.pk).membership == kept
@@ -365,4 +367,4 @@ def test_undoing_restores_everything(programme, place, of_kept, of_gone, refuses
     row = merge(kept, gone)
     undo(row, now=NOW)
     assert state() == before
-    assert verify_ledger() == []
+    assert [finding for finding in verify_ledger() if finding.differences] == []

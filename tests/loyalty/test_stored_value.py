@@ -295,7 +295,7 @@ def test_the_statement_ties_to_the_postings(store, pay, refund, member, place, p
     other = make_property("SW")
     first = store()
     second = store(key="second", now=NOW + DAY)
-    pay(15_000, now=NOW + DAY, place=other)
+    pay(12_000, now=NOW + DAY, place=other)
     undone = pay(1_000, key="undone", now=NOW + DAY)
     wallet.undo_stored_value(actor=None, now=NOW + DAY, movement_id=undone.pk, reason="wrong bill")
     refund(second, 50_000, now=NOW + DAY)
@@ -305,10 +305,10 @@ def test_the_statement_ties_to_the_postings(store, pay, refund, member, place, p
         return daily_statement(programme_id=policy.programme_id, property_id=where.pk, currency="CNY", on_date=on_date)
 
     day = of(TODAY + DAY)
-    assert vars_of(day.principal) == (100_000, 100_000, -5_000, -50_000, 0, 145_000)
-    assert vars_of(day.gift) == (10_000, 10_000, -10_000, -5_000, 0, 5_000)
-    assert day.total.closing == 150_000
-    assert of((NOW + 400 * DAY).date()).gift.expired == -5_000
+    assert vars_of(day.principal) == (100_000, 100_000, 0, -50_000, 0, 150_000)
+    assert vars_of(day.gift) == (10_000, 10_000, -12_000, -5_000, 0, 3_000)
+    assert day.total.closing == 153_000
+    assert of((NOW + 400 * DAY).date()).gift.expired == -3_000
     assert of(TODAY + DAY, other).total.closing == 0
     assert first.pk != second.pk
 

@@ -65,10 +65,11 @@ def test_topping_up_paying_and_paying_back_show_on_the_card(send, member, client
 
     assert "已退还 ¥949.50" in page
     assert balance(member) == (0, 0)
-    assert list(AuditEntry.objects.filter(action__startswith="stored_value").values_list("action", flat=True)) == [
-        "stored_value.refund",
-        "stored_value.payment",
+    audited = AuditEntry.objects.filter(action__startswith="stored_value").order_by("pk")
+    assert list(audited.values_list("action", flat=True)) == [
         "stored_value.top_up",
+        "stored_value.payment",
+        "stored_value.refund",
     ]
     receipt = client.get(reverse("loyalty:stored_value_receipt", args=[top_up.public_id])).content.decode()
     assert "4200001" in receipt

@@ -3,7 +3,10 @@
 import datetime as dt
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 
 from hotels.models import Role
 from members.models import Guest, GuestMerge, LinkageRun, MergeCandidate, NotSamePerson
@@ -60,8 +63,8 @@ def test_two_people_are_not_proposed_again_and_not_merged():
 
 def test_relays_switchboards_and_placeholders_link_nobody(settings):
     settings.GUIKE_SHARED_PHONES = ["+862187654321", "+862187654322"]
-    guest("陈思远", "021-87654321", email="a1@guest.booking.com", birthday=dt.date(1990, 1, 2))
-    guest("李明", "021-87654322", email="a2@guest.booking.com", birthday=dt.date(1981, 1, 2))
+    guest("陈思远", "021-87654321", birthday=dt.date(1990, 1, 2))
+    guest("李明", "021-87654322", birthday=dt.date(1981, 1, 2))
     link()
     assert MergeCandidate.objects.count() == GuestMerge.objects.count() == 0
     assert not email_identifies("x@sub.guest.airbnb.com")
@@ -83,13 +86,16 @@ def test_one_search_at_a_time():
 
 
 def test_evidence_in_words():
-    assert in_words(["name_same", "birthday_other"]) == [(True, "Same name"), (False, "Different birthdays")]
+    with translation.override("en"):
+        words = in_words(["name_same", "birthday_other"])
+    assert words == [(True, "Same name"), (False, "Different birthdays")]
 
 
 def test_a_new_guest_is_compared_with_those_who_are_known():
     known = guest("陈思远", "13800138000", birthday=dt.date(1990, 1, 2))
     guest("陈思远", "13800138009", birthday=dt.date(1971, 1, 2))
-    (likely,) = likely_guests(name="陈思源", phone="13999998000", birthday=dt.date(1990, 1, 2))
+    with translation.override("en"):
+        (likely,) = likely_guests(name="陈思源", phone="13999998000", birthday=dt.date(1990, 1, 2))
     assert (likely.guest, likely.is_strong) == (known, True)
     assert likely.words == ["Names that sound the same", "Same birthday", "Same last four digits of the phone"]
 
@@ -102,11 +108,17 @@ def pair_of(weight=3.0):
 
 
 def test_the_queue_page_by_page(agent, django_assert_num_queries):
+    pair_of()
+    with CaptureQueriesContext(connection) as of_one:
+        agent.get(reverse("members:duplicates"))
+    count = len(of_one)
+    MergeCandidate.objects.all().delete()
     for _each in range(31):
         pair_of()
     page = agent.get(reverse("members:duplicates"))
     assert page.content.count(b"row-link") == 30
-    agent.get(reverse("members:duplicates"))
+    with django_assert_num_queries(count):
+        agent.get(reverse("members:duplicates"))
     more = agent.get(reverse("members:duplicates"), {"after": page.context["next"]})
     assert more.content.count(b"row-link") == 1
 
@@ -114,15 +126,15 @@ def test_the_queue_page_by_page(agent, django_assert_num_queries):
 def test_merging_and_undoing_on_the_page(agent):
     row = pair_of()
     address = reverse("members:duplicate", args=[row.first.public_id, row.second.public_id])
-    assert "Names that sound the same" in agent.get(address).content.decode()
+    assert "姓名读音相同" in agent.get(address).content.decode()
     agent.post(address, {"choice": str(row.second.public_id)})
     merge = GuestMerge.objects.get()
     assert (merge.survivor, merge.merged) == (row.second, row.first)
     card = agent.get(reverse("members:guest", args=[row.first.public_id]))
     assert card.url == reverse("members:guest", args=[row.second.public_id])
-    assert "was merged into this profile" in agent.get(card.url).content.decode()
+    assert "已并入本档案" in agent.get(card.url).content.decode()
     undo = reverse("members:undo_merge", args=[merge.public_id])
-    assert "Make two profiles again" in agent.get(undo).content.decode()
+    assert "恢复为两份档案" in agent.get(undo).content.decode()
     agent.post(undo, {"reason": "two people"})
     assert Guest.objects.exclude(merged_into=None).count() == 0
     assert NotSamePerson.objects.count() == 1

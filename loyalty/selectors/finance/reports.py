@@ -30,6 +30,8 @@ PART_NAMES = {
     "transferred": pgettext_lazy("points", "Transferred"),
     "offset": pgettext_lazy("points", "Set off"),
 }
+# The others only where there are any.
+ALWAYS_SHOWN = frozenset({"issued", "redeemed", "expired"})
 DEFINITIONS = {
     "liability": gettext_lazy(
         "Points that members held at the end of the day, set aside ones among them, at what each cost; without the"
@@ -61,12 +63,14 @@ class Scope:
         start: First day of the period.
         end: The day after its last.
         property_ids: The properties the reader may see or asked for; None for the whole group.
+        place_code: Of the one property that the reader asked for.
     """
 
     programme: Programme
     start: dt.date
     end: dt.date
     property_ids: Collection[int] | None = None
+    place_code: str = ""
 
     @property
     def last(self) -> dt.date:
@@ -80,7 +84,8 @@ class Scope:
 
 def _query(scope: Scope, of: str, **asked: str) -> str:
     """What the page of the rows is asked."""
-    return urlencode({"of": of, "programme": scope.programme.code, **asked})
+    chosen = {"property": scope.place_code} if scope.place_code else {}
+    return urlencode({"of": of, "programme": scope.programme.code, **chosen, **asked})
 
 
 def _facts(scope: Scope, period: str) -> list[tuple[str, str]]:
@@ -160,25 +165,28 @@ def _liability_row(label: str, row: LiabilityRow, scope: Scope, **asked: str) ->
 def roll_forward_paper(scope: Scope, *, unit: str = "points") -> Paper:
     """The roll-forward of the period by property; the total of the group only for who sees the whole group."""
     found = roll_forward(programme=scope.programme, start=scope.start, end=scope.end, unit=unit)
+    shown = [row for row in found.rows if scope.sees(row.place.pk if row.place else None)]
+    parts = [
+        part for part in PARTS if part in ALWAYS_SHOWN or any(row.parts[part] for row in [*found.rows, found.total])
+    ]
     columns = [
         Column("", 22, is_number=False),
         Column(_("Opening"), 12),
-        *(Column(str(PART_NAMES[part]), 10) for part in PARTS),
+        *(Column(str(PART_NAMES[part]), 10) for part in parts),
         Column(_("Closing"), 12),
     ]
-    shown = [row for row in found.rows if scope.sees(row.place.pk if row.place else None)]
-    rows = [_roll_row(_roll_label(row), row, scope, unit) for row in shown]
+    rows = [_roll_row(_roll_label(row), row, scope, unit, parts) for row in shown]
     if scope.property_ids is not None:
         total = RollRow("total", closing=sum(row.closing for row in shown))
         for part in PARTS:
             total.parts[part] = sum(row.parts[part] for row in shown)
-        rows.append(_roll_row(_("Total"), total, scope, unit))
+        rows.append(_roll_row(_("Total"), total, scope, unit, parts))
         return _paper(
             "roll_forward", _("Roll-forward"), _facts(scope, _period(scope)), [Table("", columns, rows, totals=1)]
         )
-    rows.append(_roll_row(_("Total of the postings"), found.total, scope, unit))
+    rows.append(_roll_row(_("Total of the postings"), found.total, scope, unit, parts))
     opening_difference = found.closing_difference - sum(found.differences.values())
-    wrong = [opening_difference, *found.differences.values(), found.closing_difference]
+    wrong = [opening_difference, *(found.differences[part] for part in parts), found.closing_difference]
     rows.append([_("Difference"), *(Cell(value, is_wrong=bool(value)) for value in wrong)])
     tables = [Table("", columns, rows, totals=2)]
     if found.postings:
@@ -198,7 +206,7 @@ def _roll_label(row: RollRow) -> str:
     return _("Debt of members") if row.kind == "debt" else _("No property")
 
 
-def _roll_row(label: str, row: RollRow, scope: Scope, unit: str) -> list[Value]:
+def _roll_row(label: str, row: RollRow, scope: Scope, unit: str, parts: list[str]) -> list[Value]:
     query = {"start": scope.start.isoformat(), "end": scope.end.isoformat(), "unit": unit}
     if row.place:
         query["property"] = row.place.code
@@ -208,6 +216,7 @@ def _roll_row(label: str, row: RollRow, scope: Scope, unit: str) -> list[Value]:
     cells: list[Value] = [
         Cell(points, _query(scope, "moves", **query, part=part) if linked and points else "")
         for part, points in row.cells
+        if part in parts
     ]
     return [label, row.opening, *cells, row.closing]
 

@@ -55,6 +55,7 @@ _RULE = """
     WHERE a.programme_id = %(programme)s AND a.unit = 'points' AND p.kind IN ('earn', 'bonus', 'clawback')
         AND p.occurred_at >= %(start)s AND p.occurred_at < %(end)s AND p.id > %(after)s
         AND (%(places)s::bigint[] IS NULL OR p.property_id = ANY(%(places)s::bigint[]))
+        AND (%(property)s::bigint IS NULL OR p.property_id = %(property)s::bigint)
         AND (p.explanation -> 'parts' @> jsonb_build_array(jsonb_build_object('rule', %(rule)s::text))
             OR (p.kind = 'clawback' AND EXISTS (
                 SELECT FROM loyalty_posting o WHERE o.id = p.reverses_id

@@ -220,6 +220,7 @@ def _carry_out(request: ApprovalRequest, actor: User, now: dt.datetime, note: st
     handler = movement_type_of(request.kind)
     note = note.strip()[:300]
     failure = reference = ""
+    refusals: tuple[type[Exception], ...] = (*handler.failures, AmountChanged, PayloadOutdated)
     # First of all locks, as when a movement is carried out at once.
     if request.membership_id is not None:
         Membership.objects.select_for_update(no_key=True).get(pk=request.membership_id)
@@ -251,7 +252,7 @@ def _carry_out(request: ApprovalRequest, actor: User, now: dt.datetime, note: st
                 signature=sign(_text(request)),
                 reference=reference,
             )
-    except (*handler.failures, AmountChanged, PayloadOutdated) as error:
+    except refusals as error:
         failure = str(getattr(error, "code", "record_gone"))
     if failure:
         _void_hold(request, actor, now)

@@ -39,6 +39,8 @@ class AdjustPoints:
 
 
 def _adjust(order: Order) -> PostingResult:
+    if order.actor is None:
+        raise TypeError(order.actor)
     return redemptions.adjust_points(
         actor=order.actor,
         now=order.now,

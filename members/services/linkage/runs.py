@@ -135,7 +135,7 @@ def read_profiles() -> dict[str, list[Any]]:
 
 def _identities(first: int, last: int) -> Iterator[tuple[tuple[int, str], str]]:
     rows = (
-        GuestIdentity.objects.filter(guest__range=(first, last), kind__in=["phone", "document", "email"])
+        GuestIdentity.objects.filter(guest__gte=first, guest__lte=last, kind__in=["phone", "document", "email"])
         # The primary one comes last and stays in the dictionary.
         .order_by("guest_id", "kind", "is_primary", "pk")
         .values_list("guest_id", "kind", "value")
