@@ -91,7 +91,7 @@ def work() -> None:
         pass
 
 
-def measure(options: argparse.Namespace) -> None:  # noqa: PLR0915 – one measurement after the other
+def measure(options: argparse.Namespace) -> None:
     import django  # noqa: PLC0415
 
     django.setup()
