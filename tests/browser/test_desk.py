@@ -424,6 +424,7 @@ def test_paper_is_one_masked_page(desk, hotel, live_server, paper):
 def test_closing_a_ticket_is_undone_on_its_page(desk, hotel, live_server):
     ticket = Ticket.objects.get()
     desk.goto(f"{live_server.url}/tickets/{ticket.public_id}/")
+    desk.select_option("[name=root_cause]", "staff")
     desk.fill("[name=resolution]", "已换房")
     desk.get_by_role("button", name="关闭工单").click()
     expect(desk.locator("#toasts")).to_contain_text("工单已关闭")

@@ -572,7 +572,7 @@ def refused_by_database(statement, *params):
         "DELETE FROM loyalty_voucher WHERE id = %s",
         "UPDATE loyalty_voucherevent SET reason = 'x' WHERE voucher_id = %s",
         "DELETE FROM loyalty_voucherevent WHERE voucher_id = %s",
-        "TRUNCATE loyalty_voucherevent, loyalty_voucher, loyalty_redemption_vouchers -- %s",
+        "TRUNCATE loyalty_voucherevent, loyalty_voucher CASCADE -- %s",
         (
             "INSERT INTO loyalty_voucher (public_id, code, type_id, state, source, source_reference, issued_at, valid_from,"
             " folio_reference) SELECT gen_random_uuid(), '000000000000000', type_id, 'issued', 'manual', '', now(), '2026-01-01',"

@@ -86,7 +86,11 @@ def sent(form):
 @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.data())
 def test_a_tree_shown_and_sent_back_asks_the_same(house, data):
-    fields = [field for field in fields_of("stay") if field.name not in {"stay.brand", "stay.currency"}]
+    fields = [
+        field
+        for field in fields_of("stay")
+        if field.name not in {"stay.brand", "stay.currency"} and not field.name.startswith("member.")
+    ]
     tree = tree_of(parse(data.draw(trees(fields, OPTIONS)), "stay"))
     form = RuleForm(sent(RuleForm(initial={"conditions": tree})))
 
