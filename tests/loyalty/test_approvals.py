@@ -360,7 +360,7 @@ def suspend(member, reward):
 
 @pytest.mark.parametrize(
     ("change", "failure"),
-    [(change_price, "amount_changed"), (switch_off, "reward_unavailable"), (suspend, "membership_inactive")],
+    [(change_price, "price_changed"), (switch_off, "reward_unavailable"), (suspend, "membership_inactive")],
 )
 def test_what_has_changed_meanwhile_ends_the_request_with_nothing_half_done(
     programme, member, clerk, manager, place, change, failure
