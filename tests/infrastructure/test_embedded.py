@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,13 +15,13 @@ import pytest
 import redis
 
 from config import embedded
-from config.embedded import EmbeddedError
+from config.embedded import EmbeddedError, postgresql
 
 
 @pytest.fixture
 def folder():
     """A folder that the servers' user can reach; pytest's own are closed to others."""
-    with embedded.tempfile.TemporaryDirectory(prefix="guike-test-") as name:
+    with tempfile.TemporaryDirectory(prefix="guike-test-") as name:
         path = Path(name)
         path.chmod(0o755)
         yield path
@@ -99,7 +100,7 @@ def test_pid_file_of_a_vanished_server_does_not_stop_the_next(folder):
 
 
 def test_full_disk_is_named(folder, monkeypatch):
-    monkeypatch.setattr(embedded, "NEEDED_BYTES", 10**18)
+    monkeypatch.setattr(postgresql, "NEEDED_BYTES", 10**18)
 
     with pytest.raises(EmbeddedError, match="is full"), embedded.servers(folder):
         pass
