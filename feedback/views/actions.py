@@ -30,7 +30,7 @@ from feedback.forms import (
 )
 from feedback.models import Attachment, Recovery, Ticket
 from feedback.selectors.roster import people_of
-from feedback.views.tickets import changeable, done, refused, ticket_page, tickets_of
+from feedback.views.tickets import done, on_ticket, ticket_page, tickets_of
 from hotels.models import User
 from hotels.views import staff_required
 from members.views.sheets import staff_user
@@ -47,13 +47,9 @@ def _do(request: HttpRequest, found: Ticket, perform: Perform, message: str, *, 
     return done(request, found, message, undo=undo)
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def take(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def take(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Make a ticket one's own; the form says who had it when the page was drawn."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     owner = request.POST.get("owner", "")
     owner_id = int(owner[:15]) if owner.isdecimal() else None
     return _do(
@@ -64,17 +60,13 @@ def take(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def assign(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def assign(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Give a ticket to a colleague on duty."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     people = people_of(found.property, timezone.now())
     form = AssignForm(request.POST, people=people)
     if not form.is_valid():
-        return ticket_page(request, public_id, assign_form=form)
+        return ticket_page(request, found.public_id, assign_form=form)
     chosen = next(person for person in people if str(person.pk) == form.cleaned_data["user"])
     return _do(
         request,
@@ -84,16 +76,12 @@ def assign(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def reply(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def reply(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Record what the guest was told, or with `message` in the form, what the guest said."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = ReplyForm(request.POST)
     if not form.is_valid():
-        return ticket_page(request, public_id, reply_form=form)
+        return ticket_page(request, found.public_id, reply_form=form)
     data = form.cleaned_data
     if "message" in request.POST:
         return _do(
@@ -121,29 +109,21 @@ def reply(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def wait(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def wait(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Let the clock stand until the guest answers."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     return _do(
         request,
         found,
         lambda user, now: services.wait_for_guest(actor=user, now=now, ticket_id=found.pk),
         _("The clock stands until the guest answers."),
-        undo=reverse("feedback:resume", args=[public_id]),
+        undo=reverse("feedback:resume", args=[found.public_id]),
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def resume(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Let the clock run again."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     return _do(
         request,
         found,
@@ -152,16 +132,12 @@ def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def classify(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def classify(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Say anew what it is about and how bad it is."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = ClassifyForm(request.POST)
     if not form.is_valid():
-        return ticket_page(request, public_id, classify_form=form)
+        return ticket_page(request, found.public_id, classify_form=form)
     data = form.cleaned_data
     return _do(
         request,
@@ -173,16 +149,12 @@ def classify(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def move(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def move(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Give a ticket to another department."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = MoveForm(request.POST, place=found.property)
     if not form.is_valid():
-        return ticket_page(request, public_id, move_form=form)
+        return ticket_page(request, found.public_id, move_form=form)
     department = form.cleaned_data["department"]
     return _do(
         request,
@@ -192,16 +164,12 @@ def move(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def split(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Open a further ticket of the same case for another department."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = SplitForm(request.POST, place=found.property)
     if not form.is_valid():
-        return ticket_page(request, public_id, split_form=form)
+        return ticket_page(request, found.public_id, split_form=form)
     data = form.cleaned_data
     return _do(
         request,
@@ -219,33 +187,26 @@ def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def merge(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def merge(request: HttpRequest, found: Ticket) -> HttpResponse:
     """End a ticket that says the same as another one."""
-    return _join(request, public_id, services.merge_tickets, "into_id", _("The ticket is merged."))
+    return _join(request, found, services.merge_tickets, "into_id", _("The ticket is merged."))
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def link(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def link(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Say that two tickets have to do with each other."""
-    return _join(request, public_id, services.link_tickets, "other_id", _("The tickets are linked."))
+    return _join(request, found, services.link_tickets, "other_id", _("The tickets are linked."))
 
 
-def _join(
-    request: HttpRequest, public_id: UUID, service: Callable[..., object], name: str, message: str
-) -> HttpResponse:
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
+def _join(request: HttpRequest, found: Ticket, service: Callable[..., object], name: str, message: str) -> HttpResponse:
     form = JoinForm(request.POST)
     other = tickets_of(request).filter(pk=form.cleaned_data["number"]).first() if form.is_valid() else None
     if other is None:
         if form.is_valid():
             form.add_error("number", _("There is no such ticket."))
-        return ticket_page(request, public_id, join_form=form)
-    undo = reverse("feedback:reopen", args=[public_id]) if name == "into_id" else ""
+        return ticket_page(request, found.public_id, join_form=form)
+    undo = reverse("feedback:reopen", args=[found.public_id]) if name == "into_id" else ""
     return _do(
         request,
         found,
@@ -255,16 +216,12 @@ def _join(
     )
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def attach(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def attach(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Put a file on a ticket."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = AttachForm(request.POST, request.FILES)
     if not form.is_valid():
-        return ticket_page(request, public_id, attach_form=form)
+        return ticket_page(request, found.public_id, attach_form=form)
     upload = form.cleaned_data["file"]
     try:
         services.attach_file(
@@ -272,7 +229,7 @@ def attach(request: HttpRequest, public_id: UUID) -> HttpResponse:
         )
     except services.FileRefused as error:
         form.add_error("file", str(error))
-        return ticket_page(request, public_id, attach_form=form)
+        return ticket_page(request, found.public_id, attach_form=form)
     return done(request, found, _("The file is added."))
 
 
@@ -296,16 +253,12 @@ def attachment(request: HttpRequest, public_id: UUID, file_id: UUID) -> FileResp
     return response
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def recover(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def recover(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Give the guest something for what went wrong."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = RecoveryForm(request.POST, place=found.property)
     if not form.is_valid():
-        return ticket_page(request, public_id, recovery_form=form)
+        return ticket_page(request, found.public_id, recovery_form=form)
     data = form.cleaned_data
     try:
         recovery = services.recover_service(
@@ -321,18 +274,14 @@ def recover(request: HttpRequest, public_id: UUID) -> HttpResponse:
         )
     except services.TicketError as error:
         form.add_error(None, str(error))
-        return ticket_page(request, public_id, recovery_form=form)
-    undo = reverse("feedback:undo_recovery", args=[public_id, recovery.public_id])
+        return ticket_page(request, found.public_id, recovery_form=form)
+    undo = reverse("feedback:undo_recovery", args=[found.public_id, recovery.public_id])
     return done(request, found, _("Recorded: %(what)s.") % {"what": recovery.get_kind_display()}, undo=undo)
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def undo_recovery(request: HttpRequest, public_id: UUID, recovery_id: UUID) -> HttpResponse:
+@on_ticket
+def undo_recovery(request: HttpRequest, found: Ticket, recovery_id: UUID) -> HttpResponse:
     """Take back what the guest was given."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     recovery = get_object_or_404(Recovery, public_id=recovery_id, ticket=found)
     return _do(
         request,

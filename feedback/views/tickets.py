@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -155,6 +158,7 @@ def tickets(request: HttpRequest) -> HttpResponse:
         "tabs": labels.items(),
         "departments": departments,
         "department": chosen,
+        "kept": urlencode({"department": chosen.code}) if chosen else "",
         "next": mark,
         "is_later_page": bool(after),
         "place": place,
@@ -257,22 +261,37 @@ def changeable(request: HttpRequest, public_id: UUID) -> Ticket | None:
     return found if may_change(staff_user(request), found) else None
 
 
+def refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Back to the ticket of somebody who may only read it."""
+    messages.error(request, _("You may read this ticket but not change it."))
+    return redirect("feedback:ticket", public_id)
+
+
+def on_ticket(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
+    """A form about one ticket is posted; who may only read the ticket is told so, and nothing is done."""
+
+    @require_POST
+    @staff_required("feedback.view_ticket")
+    @wraps(view)
+    def guarded(request: HttpRequest, /, public_id: UUID, **others: UUID) -> HttpResponse:
+        found = changeable(request, public_id)
+        return refused(request, public_id) if found is None else view(request, found, **others)
+
+    return guarded
+
+
 def done(request: HttpRequest, found: Ticket, message: str, *, undo: str = "") -> HttpResponse:
     """Back to the ticket with a sentence, and the address that undoes it."""
     messages.success(request, message, extra_tags=undo)
     return redirect("feedback:ticket", found.public_id)
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def close(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Close a ticket, saying what was done."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = CloseForm(request.POST)
     if not form.is_valid():
-        return ticket_page(request, public_id, close_form=form)
+        return ticket_page(request, found.public_id, close_form=form)
     try:
         services.close_ticket(
             actor=staff_user(request),
@@ -284,7 +303,7 @@ def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
             key=form.key,
         )
     except services.StaleTicket as error:
-        return ticket_page(request, public_id, stale=error, close_form=form)
+        return ticket_page(request, found.public_id, stale=error, close_form=form)
     except services.TicketError as error:
         messages.error(request, str(error))
         return redirect("feedback:ticket", found.public_id)
@@ -292,13 +311,9 @@ def close(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return done(request, found, _("The ticket is closed."), undo=reverse("feedback:reopen", args=[found.public_id]))
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def reopen(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Open a closed ticket again."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = DeskForm(request.POST)
     # The undo beside a notice has no key; it is harmless to press it twice.
     key = form.key if form.is_valid() else None
@@ -310,16 +325,12 @@ def reopen(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return done(request, found, _("The ticket is open again."))
 
 
-@require_POST
-@staff_required("feedback.view_ticket")
-def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
+@on_ticket
+def note(request: HttpRequest, found: Ticket) -> HttpResponse:
     """Add an internal note."""
-    found = changeable(request, public_id)
-    if found is None:
-        return refused(request, public_id)
     form = NoteForm(request.POST)
     if not form.is_valid():
-        return ticket_page(request, public_id, note_form=form)
+        return ticket_page(request, found.public_id, note_form=form)
     try:
         services.add_note(
             actor=staff_user(request),
@@ -330,16 +341,10 @@ def note(request: HttpRequest, public_id: UUID) -> HttpResponse:
         )
     except services.TicketConflict as error:
         form.add_error(None, str(error))
-        return ticket_page(request, public_id, note_form=form)
+        return ticket_page(request, found.public_id, note_form=form)
     _forget_draft(request, found, "feedback.note", form)
     return done(request, found, _("The note is added."))
 
 
 def _forget_draft(request: HttpRequest, found: Ticket, name: str, form: DeskForm) -> None:
     discard_draft(actor=staff_user(request), now=timezone.now(), form=name, object_id=found.public_id, key=form.key)
-
-
-def refused(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Back to the ticket of somebody who may only read it."""
-    messages.error(request, _("You may read this ticket but not change it."))
-    return redirect("feedback:ticket", public_id)

@@ -249,6 +249,19 @@ def test_tickets_are_paged_without_gaps(client, agent, place):
     assert seen == [f"N{number:02d}" for number in range(35)]
 
 
+def test_pages_and_tabs_keep_the_department(client, agent, place):
+    department = make_department(place)
+    for number in range(31):
+        log(place, department=department, subject=f"工单 {number}")
+
+    page = client.get("/tickets/", {"show": "open", "department": department.code}).content.decode()
+    following = re.search(r'href="(\?show=open&amp;department=[^"&]+&amp;after=[^"]+)"', page).group(1)
+    later = client.get("/tickets/" + following.replace("&amp;", "&")).content.decode()
+
+    assert f'href="?show=open&amp;department={department.code}"' in later
+    assert f'href="?show=mine&amp;department={department.code}"' in later
+
+
 def test_the_list_costs_the_same_for_one_and_thirty(client, agent, place):
     log(place, agent)
     client.get("/tickets/")
