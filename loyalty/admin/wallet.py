@@ -18,9 +18,7 @@ from hotels.admin.base import ExportAdminMixin, GrowingMixin, ReadOnlyAdmin, Sco
 from hotels.resources import EXPORT_FORMATS, SafeResource
 from loyalty.admin.friends import PolicyAdmin
 from loyalty.models import PointsTransfer, StoredValueMovement, StoredValuePolicy, TopUpStep, TransferPolicy
-from loyalty.rules.money import money
-
-MINOR = 100
+from loyalty.rules.money import minor, money, whole
 
 
 class MinorUnitsField(forms.DecimalField):
@@ -28,12 +26,12 @@ class MinorUnitsField(forms.DecimalField):
 
     def prepare_value(self, value: Any) -> Any:
         """The stored amount with two places."""
-        return Decimal(value) / MINOR if isinstance(value, int) else value
+        return whole(value) if isinstance(value, int) else value
 
     def clean(self, value: Any) -> Any:
         """Minor units."""
         cleaned = super().clean(value)
-        return None if cleaned is None else int(cleaned * MINOR)
+        return None if cleaned is None else minor(cleaned)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compare what was written with what is stored as money."""
@@ -88,8 +86,8 @@ class StoredValuePolicyAdmin(PolicyAdmin):
         return " · ".join(
             str(_("from %(amount)s: %(gift)s"))
             % {
-                "amount": money(Decimal(step.amount) / MINOR, policy.currency),
-                "gift": money(Decimal(step.gift) / MINOR, policy.currency),
+                "amount": money(whole(step.amount), policy.currency),
+                "gift": money(whole(step.gift), policy.currency),
             }
             for step in policy.steps.all()
         )
@@ -128,11 +126,11 @@ class StoredValueMovementResource(SafeResource):
 
     def dehydrate_principal(self, movement: StoredValueMovement) -> Decimal:
         """In whole money."""
-        return Decimal(movement.principal) / MINOR
+        return whole(movement.principal)
 
     def dehydrate_gift(self, movement: StoredValueMovement) -> Decimal:
         """In whole money."""
-        return Decimal(movement.gift) / MINOR
+        return whole(movement.gift)
 
 
 @admin.register(StoredValueMovement)
@@ -164,12 +162,12 @@ class StoredValueMovementAdmin(ExportAdminMixin, GrowingMixin, ReadOnlyAdmin):
     @admin.display(description=_("principal"))
     def principal_text(self, movement: StoredValueMovement) -> str:
         """As money."""
-        return money(Decimal(movement.principal) / MINOR, movement.currency)
+        return money(whole(movement.principal), movement.currency)
 
     @admin.display(description=_("gift"))
     def gift_text(self, movement: StoredValueMovement) -> str:
         """As money."""
-        return money(Decimal(movement.gift) / MINOR, movement.currency)
+        return money(whole(movement.gift), movement.currency)
 
 
 @admin.register(TransferPolicy)

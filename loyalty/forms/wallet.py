@@ -11,6 +11,7 @@ from loyalty.models import (
     Membership,
     StoredValueMovement,
 )
+from loyalty.rules.money import minor
 from members.forms import DeskForm
 
 
@@ -28,7 +29,7 @@ class StoredValueForm(DeskForm):
     @property
     def minor_units(self) -> int:
         """The amount as the ledger keeps it; read it after validation."""
-        return int(self.cleaned_data["amount"] * 100)
+        return minor(self.cleaned_data["amount"])
 
 
 class TopUpForm(StoredValueForm):

@@ -24,7 +24,7 @@ from typing import Any
 from django.utils.translation import get_language, gettext_lazy, gettext_noop, ngettext
 from django.utils.translation import gettext as _
 
-from loyalty.rules.money import money, unit
+from loyalty.rules.money import money, unit, whole
 
 Facts = Mapping[str, Any]
 
@@ -151,7 +151,7 @@ def _of_transfer(facts: Facts) -> str:
 
 def _of_stored_value(facts: Facts) -> str:
     values = {
-        "amount": money(Decimal(abs(facts["points"])) / 100, facts["currency"]),
+        "amount": money(whole(abs(facts["points"])), facts["currency"]),
         "property": name_of(facts["property"]),
         "reason": facts["reason"],
     }

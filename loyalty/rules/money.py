@@ -1,4 +1,4 @@
-"""Money in a sentence."""
+"""Money in a sentence, and as the ledger keeps it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ _UNITS = {
     "THB": pgettext_lazy("unit of currency", "THB"),
     "MYR": pgettext_lazy("unit of currency", "MYR"),
 }
+
+
+# Stored value is kept in hundredths of its currency's unit, as the ledger counts in whole numbers.
+MINOR = 100
+
+
+def whole(amount: int) -> Decimal:
+    """An amount of stored value in its currency, from its minor units."""
+    return Decimal(amount) / MINOR
+
+
+def minor(amount: Decimal) -> int:
+    """The minor units of an amount with at most two decimals."""
+    return int(amount * MINOR)
 
 
 def money(amount: Decimal, currency: str) -> str:

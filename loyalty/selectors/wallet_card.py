@@ -10,6 +10,7 @@ from django.db.models import Sum
 
 from hotels.models import Property, User
 from loyalty.models import Lot
+from loyalty.rules.money import whole
 from loyalty.rules.wallet import GIFT_SUFFIX
 from loyalty.selectors.wallet import spendable
 from members.models import Guest
@@ -28,7 +29,7 @@ def card_context(guest: Guest, user: User, place: Property, now: dt.datetime) ->
     balances: dict[str, list[Decimal]] = {}
     for unit, left in sums:
         balance = balances.setdefault(unit.removesuffix(GIFT_SUFFIX), [Decimal(0), Decimal(0)])
-        balance[unit.endswith(GIFT_SUFFIX)] = Decimal(left) / 100
+        balance[unit.endswith(GIFT_SUFFIX)] = whole(left)
     return {
         "balances": [
             (currency, principal + gift, principal, gift) for currency, (principal, gift) in sorted(balances.items())

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -20,7 +19,7 @@ from django.utils.translation import gettext as _
 from hotels.services.audit import record_audit
 from loyalty.models import Account, Membership, Posting, SourceKey, StoredValueMovement, StoredValuePolicy
 from loyalty.rules.expiry import last_usable_day
-from loyalty.rules.money import money
+from loyalty.rules.money import money, whole
 from loyalty.rules.wallet import Parts, gift_for, gift_taken_back, split_payment, units_of
 from loyalty.selectors.wallet import LINES, SOURCE, left_of_top_ups, stored_value, today_of
 from loyalty.services import ledger
@@ -142,7 +141,7 @@ class ReasonRequired(StoredValueError):
 
 def amount_text(amount: int, currency: str) -> str:
     """Minor units as money in the active language."""
-    return money(Decimal(amount) / 100, currency)
+    return money(whole(amount), currency)
 
 
 @dataclass(frozen=True, slots=True)

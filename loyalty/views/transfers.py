@@ -15,11 +15,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hotels.views import staff_required
 from loyalty.forms import TransferForm
-from loyalty.models import Membership, PointsTransfer
+from loyalty.models import Membership, MovementKind, PointsTransfer
 from loyalty.rules.explain import UNDONE_AT_DESK
 from loyalty.selectors.card import summary_of
+from loyalty.services.approvals import ApprovalError, Requested, TransferPoints, perform_or_request
 from loyalty.services.ledger import LedgerError
-from loyalty.services.transfers import TransferError, transfer_points, undo_transfer
+from loyalty.services.transfers import TransferError, undo_transfer
+from loyalty.views.approvals import say_requested
 from loyalty.views.desk import membership_or_404, programme_or_404
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
 
@@ -35,19 +37,22 @@ def transfer(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         receiver: Membership = form.cleaned_data["receiver"]
         try:
-            made = transfer_points(
+            outcome = perform_or_request(
+                kind=MovementKind.TRANSFER,
                 actor=staff_user(request),
                 now=now,
-                giver_id=membership.pk,
-                receiver_id=receiver.pk,
-                points=form.cleaned_data["points"],
+                membership_id=membership.pk,
+                payload=TransferPoints(membership.pk, receiver.pk, form.cleaned_data["points"]),
                 place=place,
                 reason=form.cleaned_data["reason"],
                 idempotency_key=str(form.key),
             )
-        except (TransferError, LedgerError) as error:
+        except (TransferError, LedgerError, ApprovalError) as error:
             form.add_error(getattr(error, "field", "points"), str(error))
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            made: PointsTransfer = outcome.result
             text = ngettext(
                 "%(points)s point passed to %(name)s.", "%(points)s points passed to %(name)s.", made.points
             ) % {"points": f"{made.points:,}", "name": receiver.guest.name}

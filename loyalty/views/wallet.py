@@ -23,12 +23,15 @@ from hotels.models import Property
 from hotels.templatetags.ui import money
 from hotels.views import staff_required
 from loyalty.forms import StoredValueForm, StoredValueRefundForm, TopUpForm
-from loyalty.models import Membership, StoredValueMovement, StoredValuePolicy
+from loyalty.models import Membership, MovementKind, StoredValueMovement, StoredValuePolicy
 from loyalty.rules.explain import UNDONE_AT_DESK
+from loyalty.rules.money import whole
 from loyalty.selectors.wallet import DailyStatement, daily_statement, left_of_top_ups, stored_value, today_of
 from loyalty.services import wallet
+from loyalty.services.approvals import ApprovalError, RefundTopUp, Requested, TopUp, perform_or_request
 from loyalty.services.ledger import LedgerError
 from loyalty.services.wallet import StoredValueError
+from loyalty.views.approvals import say_requested
 from loyalty.views.desk import membership_or_404, programme_or_404
 from members.models import Guest
 from members.views.sheets import back_to_card, guest_or_404, place_of, refuse_on_card, render_sheet, staff_user
@@ -37,10 +40,6 @@ EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 COLUMNS = ("opening", "topped_up", "spent", "refunded", "expired", "closing")
 # What a page with top-ups shows at most.
 SHOWN_TOP_UPS = 6
-
-
-def _whole(amount: int) -> Decimal:
-    return Decimal(amount) / 100
 
 
 def _currency_of(membership: Membership, place: Property, today: dt.date) -> StoredValuePolicy | None:
@@ -60,9 +59,9 @@ def _scene(request: HttpRequest, guest: Guest) -> dict[str, Any]:
         "policy": policy,
         "currency": currency,
         "today": today,
-        "balance": _whole(balance.total),
-        "principal": _whole(balance.principal),
-        "gift": _whole(balance.gift),
+        "balance": whole(balance.total),
+        "principal": whole(balance.principal),
+        "gift": whole(balance.gift),
     }
 
 
@@ -86,27 +85,34 @@ def top_up(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            movement = wallet.top_up(
+            outcome = perform_or_request(
+                kind=MovementKind.TOP_UP,
                 actor=staff_user(request),
                 now=timezone.now(),
                 membership_id=scene["membership"].pk,
-                amount=form.minor_units,
-                currency=scene["currency"],
-                method=data["method"],
-                reference=data["reference"],
+                payload=TopUp(
+                    membership_id=scene["membership"].pk,
+                    amount=form.minor_units,
+                    currency=scene["currency"],
+                    method=data["method"],
+                    reference=data["reference"],
+                ),
                 place=place_of(request),
                 idempotency_key=str(form.key),
             )
-        except (StoredValueError, LedgerError) as error:
+        except (StoredValueError, LedgerError, ApprovalError) as error:
             _refuse(form, error)
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            movement: StoredValueMovement = outcome.result
             text = _("%(amount)s topped up, %(gift)s given.") % {
-                "amount": money(_whole(movement.principal), movement.currency),
-                "gift": money(_whole(movement.gift), movement.currency),
+                "amount": money(whole(movement.principal), movement.currency),
+                "gift": money(whole(movement.gift), movement.currency),
             }
             return back_to_card(request, guest, text, undo=_undo_address(movement))
     steps = scene["policy"].steps.all() if scene["policy"] else []
-    context = {**scene, "form": form, "steps": [(_whole(step.amount), _whole(step.gift)) for step in steps]}
+    context = {**scene, "form": form, "steps": [(whole(step.amount), whole(step.gift)) for step in steps]}
     return render_sheet(request, "loyalty/wallet/top_up.html", context)
 
 
@@ -133,9 +139,7 @@ def pay(request: HttpRequest, public_id: UUID) -> HttpResponse:
         except (StoredValueError, LedgerError) as error:
             _refuse(form, error)
         else:
-            text = _("%(amount)s paid from stored value.") % {
-                "amount": money(_whole(movement.total), movement.currency)
-            }
+            text = _("%(amount)s paid from stored value.") % {"amount": money(whole(movement.total), movement.currency)}
             return back_to_card(request, guest, text, undo=_undo_address(movement))
     return render_sheet(request, "loyalty/wallet/pay.html", {**scene, "form": form})
 
@@ -151,23 +155,31 @@ def refund(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            movement = wallet.refund_top_up(
+            outcome = perform_or_request(
+                kind=MovementKind.TOP_UP_REFUND,
                 actor=staff_user(request),
                 now=timezone.now(),
-                top_up_id=data["top_up"].pk,
-                amount=form.minor_units,
-                method=data["method"],
-                reference=data["reference"],
-                reason=data["reason"],
+                membership_id=scene["membership"].pk,
+                payload=RefundTopUp(
+                    top_up_id=data["top_up"].pk,
+                    amount=form.minor_units,
+                    currency=data["top_up"].currency,
+                    method=data["method"],
+                    reference=data["reference"],
+                ),
                 place=place_of(request),
+                reason=data["reason"],
                 idempotency_key=str(form.key),
             )
-        except (StoredValueError, LedgerError) as error:
+        except (StoredValueError, LedgerError, ApprovalError) as error:
             _refuse(form, error)
         else:
+            if isinstance(outcome, Requested):
+                return say_requested(request, guest, outcome)
+            movement: StoredValueMovement = outcome.result
             text = _("%(amount)s paid back, %(gift)s of the gift taken back.") % {
-                "amount": money(_whole(movement.principal), movement.currency),
-                "gift": money(_whole(movement.gift), movement.currency),
+                "amount": money(whole(movement.principal), movement.currency),
+                "gift": money(whole(movement.gift), movement.currency),
             }
             return back_to_card(request, guest, text)
     top_ups = list(
@@ -183,7 +195,7 @@ def refund(request: HttpRequest, public_id: UUID) -> HttpResponse:
         **scene,
         "form": form,
         "top_ups": [
-            (row, _whole(parts.principal), _whole(parts.gift), str(row.public_id) == str(chosen))
+            (row, whole(parts.principal), whole(parts.gift), str(row.public_id) == str(chosen))
             for row, parts in open_ones
         ],
     }
@@ -226,8 +238,8 @@ def receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context = {
         "movement": movement,
         "guest": movement.membership.guest,
-        "parts": [_whole(amount) for amount in (movement.total, movement.principal, movement.gift)],
-        "balance": _whole(balance.total),
+        "parts": [whole(amount) for amount in (movement.total, movement.principal, movement.gift)],
+        "balance": whole(balance.total),
     }
     return render(request, "loyalty/wallet/receipt.html", context)
 
@@ -259,7 +271,7 @@ def statement(request: HttpRequest) -> HttpResponse:
         "day": day,
         "rows": rows,
         "today": today,
-        "movements": [(row, _whole(row.principal), _whole(row.gift)) for row in movements],
+        "movements": [(row, whole(row.principal), whole(row.gift)) for row in movements],
     }
     return render(request, "loyalty/wallet/statement.html", context)
 
@@ -272,7 +284,7 @@ def _rows(day: DailyStatement) -> list[tuple[str, list[Decimal]]]:
     names = (_("Opening"), _("Topped up"), _("Spent"), _("Paid back"), _("Expired"), _("Closing"))
     columns = (day.principal, day.gift, day.total)
     return [
-        (name, [_whole(getattr(column, field)) for column in columns])
+        (name, [whole(getattr(column, field)) for column in columns])
         for name, field in zip(names, COLUMNS, strict=True)
     ]
 

@@ -49,6 +49,9 @@ from loyalty.services.approvals.kinds import (
     IssueVoucher,
     OrderVouchers,
     RedeemReward,
+    RefundTopUp,
+    TopUp,
+    TransferPoints,
 )
 from loyalty.services.approvals.performing import Performed, Requested, perform_or_request
 from loyalty.services.approvals.refusals import (
@@ -81,9 +84,12 @@ __all__ = [
     "Performed",
     "ReasonMissing",
     "RedeemReward",
+    "RefundTopUp",
     "RequestConflict",
     "RequestExpired",
     "Requested",
+    "TopUp",
+    "TransferPoints",
     "approve_request",
     "expire_requests",
     "perform_or_request",

@@ -10,20 +10,31 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ObjectDoesNotExist
 
-from loyalty.models import MovementKind, Redemption, Reward, Tier, TierSource, Voucher, VoucherType
+from loyalty.models import Membership, MovementKind, Redemption, Reward, Tier, TierSource, Voucher, VoucherType
 from loyalty.rules.approvals import POINTS, TIMES, Amount
-from loyalty.services import redemptions
+from loyalty.rules.money import whole
+from loyalty.services import redemptions, wallet
 from loyalty.services.approvals.registry import MovementType, Order, register_movement
 from loyalty.services.ledger import LedgerError, PostingResult, RequestKey
 from loyalty.services.redemptions import RedemptionError
 from loyalty.services.tier_grants import TierGrantError, grant_tier, match_status, purchase_tier
+from loyalty.services.transfers import TransferError, transfer_points
 from loyalty.services.vouchers import VoucherRefused, issue_voucher, order_batch
+from loyalty.services.wallet import StoredValueError
 
 if TYPE_CHECKING:
     from hotels.models import BilingualName, Property
-    from loyalty.models import TierGrant, VoucherBatch
+    from loyalty.models import PointsTransfer, StoredValueMovement, TierGrant, VoucherBatch
 
-REFUSALS = (LedgerError, RedemptionError, VoucherRefused, TierGrantError, ObjectDoesNotExist)
+REFUSALS = (
+    LedgerError,
+    RedemptionError,
+    VoucherRefused,
+    TierGrantError,
+    TransferError,
+    StoredValueError,
+    ObjectDoesNotExist,
+)
 
 
 def _names(named: BilingualName) -> dict[str, str]:
@@ -228,6 +239,87 @@ def _grant(order: Order) -> TierGrant:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TransferPoints:
+    """Pass points on to another member."""
+
+    giver_id: int
+    receiver_id: int
+    points: int
+
+
+def _transfer(order: Order) -> PointsTransfer:
+    return transfer_points(
+        actor=order.actor,
+        now=order.now,
+        giver_id=order.payload.giver_id,
+        receiver_id=order.payload.receiver_id,
+        points=order.payload.points,
+        place=order.place,
+        reason=order.reason,
+        idempotency_key=order.idempotency_key,
+    )
+
+
+def _receiver(payload: TransferPoints) -> dict[str, str]:
+    number = Membership.objects.values_list("number", flat=True).get(pk=payload.receiver_id)
+    return {"zh": number, "en": number}
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """Store money; `amount` is in minor units of the currency, `method` a value of `StoredValueMovement.Method`."""
+
+    membership_id: int
+    amount: int
+    currency: str
+    method: str
+    reference: str
+
+
+def _top_up(order: Order) -> StoredValueMovement:
+    return wallet.top_up(
+        actor=order.actor,
+        now=order.now,
+        membership_id=order.payload.membership_id,
+        amount=order.payload.amount,
+        currency=order.payload.currency,
+        method=order.payload.method,
+        reference=order.payload.reference,
+        place=_place(order),
+        idempotency_key=order.idempotency_key,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RefundTopUp:
+    """Pay stored value back; the fields are those of `TopUp`."""
+
+    top_up_id: int
+    amount: int
+    currency: str
+    method: str
+    reference: str
+
+
+def _refund(order: Order) -> StoredValueMovement:
+    return wallet.refund_top_up(
+        actor=order.actor,
+        now=order.now,
+        top_up_id=order.payload.top_up_id,
+        amount=order.payload.amount,
+        method=order.payload.method,
+        reference=order.payload.reference,
+        reason=order.reason,
+        place=_place(order),
+        idempotency_key=order.idempotency_key,
+    )
+
+
+def _money(payload: TopUp | RefundTopUp) -> Amount:
+    return Amount(whole(max(0, payload.amount)), payload.currency)
+
+
 register_movement(
     MovementType(
         kind=MovementKind.ADJUST,
@@ -300,5 +392,37 @@ register_movement(
         failures=REFUSALS,
         reference=lambda grant: f"loyalty.tiergrant:{grant.pk}",
         describe=lambda payload: _names(Tier.objects.get(pk=payload.tier_id)),
+    )
+)
+register_movement(
+    MovementType(
+        kind=MovementKind.TRANSFER,
+        payload=TransferPoints,
+        measure=lambda payload: Amount(Decimal(max(0, payload.points)), POINTS),
+        perform=_transfer,
+        failures=REFUSALS,
+        reference=lambda transfer: f"loyalty.pointstransfer:{transfer.pk}",
+        points_to_hold=lambda payload: payload.points,
+        describe=_receiver,
+    )
+)
+register_movement(
+    MovementType(
+        kind=MovementKind.TOP_UP,
+        payload=TopUp,
+        measure=_money,
+        perform=_top_up,
+        failures=REFUSALS,
+        reference=lambda movement: f"loyalty.storedvaluemovement:{movement.pk}",
+    )
+)
+register_movement(
+    MovementType(
+        kind=MovementKind.TOP_UP_REFUND,
+        payload=RefundTopUp,
+        measure=_money,
+        perform=_refund,
+        failures=REFUSALS,
+        reference=lambda movement: f"loyalty.storedvaluemovement:{movement.pk}",
     )
 )
