@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -26,12 +27,13 @@ from hotels.services.idempotency import Answer, IdempotencyKeyReused, answer_onc
 from loyalty.api.serializers import NamedSerializer
 from loyalty.api.views import NO_TOKEN, PROGRAMME, own_membership
 from loyalty.api.vouchers import KEY_PARAMETER
-from loyalty.models import Membership, Redemption, Reward, RewardCategory
+from loyalty.models import Membership, MovementKind, Redemption, Reward, RewardCategory
 from loyalty.rules.rewards import QUANTITY_MAXIMUM, SENTENCES
 from loyalty.selectors.members import member_summary
 from loyalty.selectors.rewards import Offer, offers
+from loyalty.services.approvals import ApprovalError, RedeemReward, Requested, perform_or_request
 from loyalty.services.ledger import LedgerError
-from loyalty.services.redemptions import RedemptionError, cancel_redemption, redeem_reward
+from loyalty.services.redemptions import RedemptionError, cancel_redemption, quote_reward
 from members.api.serializers import PlaceSerializer
 
 REFUSALS = ", ".join(f"`{code}`" for code in SENTENCES)
@@ -125,6 +127,13 @@ class RedemptionWriteSerializer(StrictSerializer):
     cash = serializers.DecimalField(max_digits=12, decimal_places=2, required=False, min_value=0)
 
 
+class HeldRedemptionSerializer(serializers.Serializer[Any]):
+    """A redemption that somebody at the hotel looks at first."""
+
+    request = serializers.CharField(help_text="Number of the request, to be named to the hotel.")
+    message = serializers.CharField(help_text="In the language asked for.")
+
+
 class CancelSerializer(StrictSerializer):
     """Why it is given back."""
 
@@ -201,7 +210,7 @@ def _once(request: Request, key: str, perform: Callable[[], Answer]) -> Response
         )
     except IdempotencyKeyReused as error:
         raise ApiError(code=error.code, message=error.message, status_code=409) from error
-    except (LedgerError, RedemptionError) as error:
+    except (LedgerError, RedemptionError, ApprovalError) as error:
         raise ApiError(code=error.code, message=str(error), status_code=409) from error
     return Response(answer.body, status=answer.status)
 
@@ -235,6 +244,10 @@ class OwnRedemptions(PrivateView, ListAPIView[Redemption]):
         request=RedemptionWriteSerializer,
         responses={
             201: OwnRedemptionSerializer,
+            202: OpenApiResponse(
+                HeldRedemptionSerializer,
+                "The hotel looks at it first; the points are set aside. Once approved, it is among my redemptions.",
+            ),
             400: refusal("`invalid`, `idempotency_key_missing`, `idempotency_key_invalid`"),
             401: NO_TOKEN,
             404: refusal("`membership_not_found`, `property_not_found`, `reward_not_found`"),
@@ -253,18 +266,43 @@ class OwnRedemptions(PrivateView, ListAPIView[Redemption]):
             raise ApiError(code="reward_not_found", message=_("There is no such reward."), status_code=404)
 
         def perform() -> Answer:
-            redemption = redeem_reward(
+            now, date, quantity = timezone.now(), facts.get("date"), facts.get("quantity", 1)
+            price_id = facts.get("price")
+            if "points" in facts:
+                points, cash = facts["points"], facts.get("cash", Decimal(0))
+            else:
+                option = quote_reward(
+                    now=now,
+                    membership_id=membership.pk,
+                    reward_id=reward.pk,
+                    place=place,
+                    for_date=date,
+                    quantity=quantity,
+                    price_id=price_id,
+                )
+                price_id, points, cash = option.price_id, option.points, option.cash
+            outcome = perform_or_request(
+                kind=MovementKind.REDEEM,
                 actor=None,
-                now=timezone.now(),
+                now=now,
                 membership_id=membership.pk,
-                reward_id=reward.pk,
+                payload=RedeemReward(
+                    membership_id=membership.pk,
+                    reward_id=reward.pk,
+                    points=points,
+                    cash=cash,
+                    price_id=price_id,
+                    for_date=date,
+                    quantity=quantity,
+                ),
                 place=place,
                 idempotency_key=f"{client_of(request).pk}:{key}",
-                for_date=facts.get("date"),
-                quantity=facts.get("quantity", 1),
-                price_id=facts.get("price"),
-                expected=(facts["points"], facts.get("cash", 0)) if "points" in facts else None,
             )
+            if isinstance(outcome, Requested):
+                message = _("The hotel checks this redemption first. Your points are set aside until then.")
+                held = {"request": str(outcome.request.number), "message": str(message)}
+                return Answer(status=202, body=dict(HeldRedemptionSerializer(held).data))
+            redemption: Redemption = outcome.result
             return Answer(status=201, body=dict(OwnRedemptionSerializer(_own(membership).get(pk=redemption.pk)).data))
 
         return _once(request, key, perform)

@@ -13,7 +13,8 @@ from django.test import Client
 from django.urls import reverse
 
 from hotels.models import AuditEntry, Role
-from loyalty.models import Redemption, RewardPrice, RewardStock
+from loyalty.models import Account, ApprovalRequest, Redemption, RewardPrice, RewardStock, VelocityRule
+from loyalty.services.approvals import approve_request
 from loyalty.services.ledger import earn_points
 from loyalty.services.redemptions import redeem_reward
 from tests.api.requests import client_with_token, make_guest_account
@@ -280,6 +281,8 @@ def test_a_manager_sets_a_price_ahead_and_looks_through_a_guests_eyes(manager, r
 
 # API
 
+HELD = "酒店将先审核此项兑换，审核期间相应积分暂时冻结。"
+
 
 @pytest.fixture
 def account(programme):
@@ -334,3 +337,26 @@ def test_the_api_says_why_not(api, account, reward, place, programme):
     }
 
     assert {code: answer.json()["code"] for code, answer in found.items()} == {code: code for code in found}
+
+
+def test_a_redemption_that_a_rule_holds_waits_for_the_hotel(api, account, reward, place, programme):
+    VelocityRule.objects.create(
+        programme=programme, check_code="member_count", kind="redeem", count=1, hours=24, outcome="hold",
+        effective_from=dt.date(2020, 1, 1),
+    )  # fmt: skip
+    member, body = account.memberships.get(), {"reward": "tea", "property": "SHA"}
+
+    first = post(api, "me/redemptions", "k-1", **body)
+    held = post(api, "me/redemptions", "k-2", **body)
+    again = post(api, "me/redemptions", "k-2", **body)
+
+    request = ApprovalRequest.objects.get()
+    assert (first.status_code, held.status_code) == (201, 202)
+    assert held.json() == again.json() == {"request": str(request.number), "message": HELD}
+    account_row = Account.objects.get(membership=member)
+    assert (account_row.available, account_row.held) == (5000 - 2 * reward.points, reward.points)
+    assert len(api.get("/api/v1/me/redemptions").json()["results"]) == 1
+
+    manager = make_staff(Role.PROPERTY_MANAGER, place=place)
+    assert approve_request(actor=manager, now=NOW, request_id=request.pk).state == "approved"
+    assert len(api.get("/api/v1/me/redemptions").json()["results"]) == 2
