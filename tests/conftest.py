@@ -46,7 +46,19 @@ def chromium_path() -> str:
     return wanted or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None) or ""
 
 
+def empties_the_database(item: pytest.Item) -> bool:
+    """Whether a test commits, so that everything is emptied after it, what migrations wrote included."""
+    marker = item.get_closest_marker("django_db")
+    fixtures = getattr(item, "fixturenames", ())
+    return bool(marker and marker.kwargs.get("transaction")) or not {"transactional_db", "live_server"}.isdisjoint(
+        fixtures
+    )
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # pytest-django puts these last, too, but pytest-randomly mixes them again where it happens to be loaded after it.
+    items.sort(key=empties_the_database)
     if chromium_path() or browser_is_required():
         return
     for item in items:
