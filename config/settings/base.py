@@ -275,8 +275,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 # decrypt; the index key feeds the blind indexes and never rotates alone.
 GUIKE_PII_KEYS: list[str] = env.list("GUIKE_PII_KEYS", default=[])
 GUIKE_PII_INDEX_KEY: str = env.str("GUIKE_PII_INDEX_KEY", default="")
-# Reveals of unmasked personal data by one user in a day before managers are alerted
-# and further reveals are refused.
 # What identifies nobody, so that it never makes two guests one: numbers in E.164 of switchboards and agencies,
 # and domains whose addresses forward to a guest for one booking.
 GUIKE_SHARED_PHONES: list[str] = env.list("GUIKE_SHARED_PHONES", default=[])
@@ -284,6 +282,8 @@ GUIKE_RELAY_DOMAINS: list[str] = env.list(
     "GUIKE_RELAY_DOMAINS",
     default=["guest.booking.com", "guest.airbnb.com", "guest.trip.com", "m.expediapartnercentral.com"],
 )
+# Reveals of unmasked personal data by one user in a day before managers are alerted
+# and further reveals are refused.
 GUIKE_REVEAL_DAILY_LIMIT: int = env.int("GUIKE_REVEAL_DAILY_LIMIT", default=50)
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
