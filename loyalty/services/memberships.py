@@ -61,6 +61,8 @@ ON CONFLICT DO NOTHING
 RETURNING guest_id, number
 """
 
+# The foreign key is checked at COMMIT only; who enters a referral at this moment waits, or is waited for, from here on.
+_LOCK_GUESTS = "SELECT FROM members_guest WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 _RUNNING_NUMBERS = """
 SELECT nextval(pg_get_serial_sequence('loyalty_membership', 'id')) FROM generate_series(1, %s)
 """
@@ -120,6 +122,8 @@ def enrol_members(
     tier = Tier.objects.filter(programme=programme, rank=0).first()
     if tier is None:
         raise ProgrammeWithoutTiers
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_GUESTS, [list(guest_ids)])
     known = set(Membership.objects.filter(programme=programme, guest__in=guest_ids).values_list("guest_id", flat=True))
     moments = {
         guest_id: (enrolled_at or {}).get(guest_id, now)

@@ -120,7 +120,7 @@ def enter_referral(
     if current is None or not current.is_open:
         raise ReferralsNotTaken
     referrer_id = find_referrer(programme=programme, code=code).pk
-    # Against an enrollment at the same moment: its row refers to the guest's and waits.
+    # Against an enrollment at the same moment, which locks the guest's row, too.
     guest = Guest.objects.select_for_update(of=("self",)).get(pk=guest_id)
     friend_id = Membership.objects.filter(programme=programme, guest=guest).values_list("pk", flat=True).first()
     locked = Membership.objects.select_for_update(no_key=True, of=("self",)).filter(
