@@ -53,7 +53,7 @@ def test_many_are_enrolled_in_as_many_statements_as_few(django_assert_max_num_qu
     known = enrol_member(actor=None, now=NOW, programme=programme, guest_id=guests[3].pk)
     earlier = NOW - dt.timedelta(days=400)
 
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(20):
         memberships = enrol_members(
             actor=None,
             now=NOW,
